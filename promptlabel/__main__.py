@@ -1,0 +1,5 @@
+"""`python -m promptlabel` is the command line."""
+
+from promptlabel.cli import main
+
+main()

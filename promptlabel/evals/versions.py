@@ -1,0 +1,167 @@
+"""A frozen version of an eval set: its cases and its manifest, as records and as the bytes of its two files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from promptlabel.errors import Fault, InputError, raise_if_any
+from promptlabel.records import JsonValue, Message, Trace, trace_record
+
+CASES_FILE: Final = "cases.jsonl"
+MANIFEST_FILE: Final = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One labelled trace of an eval set, and how its label came to be.
+
+    Attributes:
+        since: the version that first held this trace with this label.
+        as_of: when the label was decided.
+        lane: the lane of the queue that chose it, None where the gold was brought from elsewhere.
+        probability: with what probability it was chosen, None where that is unknown.
+    """
+
+    trace: Trace
+    task: str
+    label: str
+    since: str
+    as_of: datetime
+    reviewers: tuple[str, ...]
+    lane: str | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvalVersion:
+    """A frozen version; `cases` are in order of trace id, `manifest` is the JSON object of its file."""
+
+    task: str
+    version: str
+    cases: tuple[Case, ...]
+    manifest: Mapping[str, JsonValue]
+
+    @property
+    def trace_ids(self) -> frozenset[str]:
+        """The ids of the traces it holds."""
+        return frozenset(case.trace.trace_id for case in self.cases)
+
+
+def case_record(case: Case) -> dict[str, Any]:
+    """The case as the JSON object of its line; only people who had seen no vote decide, so `blind` is true."""
+    return trace_record(case.trace) | {
+        "task": case.task,
+        "label": case.label,
+        "since": case.since,
+        "as_of": case.as_of,
+        "reviewers": list(case.reviewers),
+        "blind": True,
+        "lane": case.lane,
+        "probability": case.probability,
+    }
+
+
+def cases_bytes(cases: Iterable[Case]) -> bytes:
+    """The content of ``cases.jsonl``: one case a line, keys sorted, times in UTC."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+    return b"".join(orjson.dumps(case_record(case), default=dict, option=options) for case in cases)
+
+
+def manifest_bytes(manifest: Mapping[str, JsonValue]) -> bytes:
+    """The content of ``manifest.json``: keys sorted, indented by two."""
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(manifest, default=dict, option=options)
+
+
+def content_hash(cases: bytes) -> str:
+    """SHA-256 of ``cases.jsonl`` in hexadecimal, as ``sha256sum`` prints it."""
+    return hashlib.sha256(cases).hexdigest()
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """(year, month, number) of ``YYYY.MM.N``, so that 2026.11.10 follows 2026.11.9."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def read_versions(folder: Path) -> tuple[EvalVersion, ...]:
+    """The frozen versions in a task's folder, oldest first, each verified against its content hash.
+
+    Raises:
+        InputError: for each version that was edited, is incomplete or cannot be read.
+    """
+    found, faults = [], []
+    for path in sorted(_version_folders(folder), key=lambda path: version_order(path.name)):
+        try:
+            found.append(read_version(path))
+        except InputError as error:
+            faults.extend(error.faults)
+    raise_if_any(faults)
+    return tuple(found)
+
+
+def read_version(folder: Path) -> EvalVersion:
+    """The frozen version in a folder.
+
+    Raises:
+        InputError: where a file is missing or no JSON, or the cases are not those that were frozen.
+    """
+    try:
+        cases, manifest = (folder / CASES_FILE).read_bytes(), (folder / MANIFEST_FILE).read_bytes()
+        parsed = orjson.loads(manifest)
+        if parsed["content"] != content_hash(cases):
+            raise InputError(Fault(_EDITED, file=str(folder / CASES_FILE)))
+        rows = tuple(_case(orjson.loads(line)) for line in cases.splitlines())
+        return EvalVersion(parsed["task"], parsed["version"], rows, parsed)
+    except OSError as error:
+        raise InputError(Fault(f"{error.strerror}; a version is two files", file=str(error.filename))) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(Fault(f"not a frozen eval version ({error})", file=str(folder))) from error
+
+
+_EDITED = "edited after it was frozen (its hash is not the manifest's); restore it, and freeze corrections anew"
+
+
+def _version_folders(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _is_version(path.name)]
+
+
+def _is_version(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) == 3 and all(part.isdigit() for part in parts)
+
+
+def _case(record: dict[str, Any]) -> Case:
+    return Case(
+        trace=_trace(record),
+        task=record["task"],
+        label=record["label"],
+        since=record["since"],
+        as_of=_moment(record["as_of"]),
+        reviewers=tuple(record["reviewers"]),
+        lane=record["lane"],
+        probability=record["probability"],
+    )
+
+
+def _trace(record: dict[str, Any]) -> Trace:
+    times = {"timestamp": _moment(record["timestamp"])} if "timestamp" in record else {}
+    texts = {key: record[key] for key in ("input", "output", "category", "session_id", "user_id") if key in record}
+    messages = tuple(
+        Message(turn["role"], turn["content"], _moment(turn["timestamp"]) if "timestamp" in turn else None)
+        for turn in record.get("messages", ())
+    )
+    return Trace(record["trace_id"], messages=messages, metadata=record.get("metadata", {}), **times, **texts)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""How far the eval set trails production, where quality is uneven, and the report that shows it."""

@@ -1,0 +1,116 @@
+"""How far the worst category lies below the best, without the bias of picking extremes from noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlabel.evals.intervals import Estimate
+
+Floats = npt.NDArray[np.float64]
+
+RESAMPLES: Final = 4_000
+FEWEST_CASES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category's accuracy: as counted, and shrunken towards the mean of all."""
+
+    name: str
+    n: int
+    accuracy: float
+    shrunken: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Worst against best category.
+
+    Attributes:
+        gap: the shrunken gap and an interval that holds the true gap.
+        naive: largest minus smallest counted accuracy, which is large even where all are equal.
+        categories: worst first.
+    """
+
+    gap: Estimate
+    naive: float
+    best: str
+    worst: str
+    categories: tuple[Category, ...]
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.gap.low > 0
+
+
+def category_gap(
+    categories: Sequence[str], right: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> Gap | None:
+    """The gap between the best and the worst category, or None with fewer than two of enough cases.
+
+    The point is the range of empirical-Bayes estimates, each category shrunken towards the mean by the
+    share of its variance that is sampling noise. The interval comes from simultaneous bands on all
+    pairwise differences, their width from a parametric bootstrap of the largest studentised
+    difference: where all categories are equal it excludes zero in at most 5 % of samples,
+    however many there are.
+
+    Args:
+        categories: the category of each case, ``[n]``.
+        right: whether the labeler was right on each, ``[n]``.
+        rng: for the bootstrap.
+    """
+    names, index = np.unique(np.array(categories, dtype=object).astype(str), return_inverse=True)
+    n, hits = np.bincount(index), np.bincount(index, weights=right)
+    enough = n >= FEWEST_CASES
+    if enough.sum() < 2:
+        return None
+    names, n, hits = names[enough], n[enough], hits[enough]
+    counted, shrunken = hits / n, shrink(hits, n)
+    order = np.argsort(shrunken, kind="stable")
+    return Gap(
+        gap=_gap_interval(counted, shrunken, n, rng),
+        naive=float(np.ptp(counted)),
+        best=str(names[order[-1]]),
+        worst=str(names[order[0]]),
+        categories=tuple(
+            Category(str(names[c]), int(n[c]), float(counted[c]), float(shrunken[c])) for c in order
+        ),
+    )
+
+
+def shrink(hits: Floats, n: npt.NDArray[np.integer]) -> Floats:
+    """Empirical-Bayes proportions ``[C]``: moments estimate of the variance between categories, then shrinkage."""
+    pooled = hits.sum() / n.sum()
+    noise = pooled * (1 - pooled) / n
+    spread = max(float(np.var(hits / n, ddof=1) - noise.mean()), 0.0)
+    kept = spread / np.maximum(spread + noise, 1e-300)
+    return np.asarray(pooled + kept * (hits / n - pooled), dtype=np.float64)
+
+
+def _gap_interval(counted: Floats, shrunken: Floats, n: npt.NDArray[np.integer], rng: np.random.Generator) -> Estimate:
+    errors = _pair_errors(shrunken, n)
+    width = errors * _largest_deviation(shrunken, n, errors, rng)
+    distance = np.abs(counted[:, None] - counted[None, :])
+    estimate = float(np.ptp(shrunken))
+    low = max(float((distance - width).max()), 0.0)
+    return Estimate(estimate, min(low, estimate), max(min(float((distance + width).max()), 1.0), estimate))
+
+
+def _pair_errors(rates: Floats, n: npt.NDArray[np.integer]) -> Floats:
+    smoothed = (rates * n + 1) / (n + 2)
+    variance = smoothed * (1 - smoothed) / n
+    return np.asarray(np.sqrt(variance[:, None] + variance[None, :]), dtype=np.float64)
+
+
+def _largest_deviation(
+    rates: Floats, n: npt.NDArray[np.integer], errors: Floats, rng: np.random.Generator
+) -> float:
+    deviations = rng.binomial(n, rates, size=(RESAMPLES, len(n))) / n - rates
+    largest = [np.max(np.abs(row[:, None] - row[None, :]) / errors) for row in deviations]
+    return float(np.quantile(largest, 0.95))

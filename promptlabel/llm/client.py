@@ -1,0 +1,35 @@
+"""What every model looks like from inside: a question in, an answer or a ModelError out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from promptlabel.records import Answer, Decode, Question, Usage
+
+
+class Client(Protocol):
+    """One model. `ask` sends one request and never retries; retrying is the sender's job alone."""
+
+    decodes: Sequence[Decode]
+    """The ways this model can answer, best first; a rule that asks for none gets the first."""
+
+    async def ask(self, question: Question) -> Answer:
+        """The model's answer, its tokens counted and priced.
+
+        Raises:
+            ModelError: with a stable cause; `permanent` when no question of this model can succeed.
+        """
+        ...
+
+    def count_tokens(self, question: Question) -> Usage:
+        """The tokens the request will take and the most it can return, counted offline."""
+        ...
+
+    def price(self, usage: Usage) -> float:
+        """US dollars for the usage."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing; connections and memory are given back."""
+        ...

@@ -1,0 +1,44 @@
+"""An opened project: its settings, its store, and the tasks that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptlabel.rules.loading import Task, load_tasks
+from promptlabel.settings import Project, load_project
+from promptlabel.store.contract import Store
+from promptlabel.store.opening import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What a verb works on; `tasks` is empty for verbs that need no rules."""
+
+    project: Project
+    store: Store
+    tasks: tuple[Task, ...] = ()
+
+
+@contextmanager
+def open_project(root: Path) -> Iterator[Workspace]:
+    """The project and its store, without loading rules."""
+    project = load_project(root)
+    with open_store(project) as store:
+        yield Workspace(project, store)
+
+
+@contextmanager
+def open_workspace(root: Path, tasks: Sequence[str] = ()) -> Iterator[Workspace]:
+    """The project, its store and the named tasks (all without names), every rule checked first.
+
+    Raises:
+        InputError: for every fault of configuration and rules.
+        StoreHeldError: when another process has the store open.
+    """
+    project = load_project(root)
+    loaded = load_tasks(project, tasks)
+    with open_store(project) as store:
+        yield Workspace(project, store, loaded)

@@ -1,0 +1,113 @@
+"""The project's configuration, `promptlabel.yaml`: models, budget, routing, where the store is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from promptlabel.records import Decode, digest
+
+Provider = Literal["litellm", "local", "vllm", "scripted"]
+
+CONFIGURATION_FILE = "promptlabel.yaml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Price(_Strict):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0, strict=False)
+    output: float = Field(default=0.0, ge=0, strict=False)
+
+
+class ModelSettings(_Strict):
+    """How one model is reached and asked; only what changes its answers is part of `identity`."""
+
+    provider: Provider = "litellm"
+    model: str | None = None
+    api_base: str | None = None
+    api_key_env: str | None = None
+    price: Price | None = None
+    concurrency: int = Field(default=16, ge=1, le=4096)
+    timeout: float = Field(default=120.0, gt=0, strict=False)
+    attempts: int = Field(default=6, ge=1, le=100)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=0.0, ge=0, strict=False)
+    max_tokens: int = Field(default=64, ge=1)
+    decode: Decode | None = None
+    calibrate: Literal["batch", "none"] | None = None
+    threads: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> ModelSettings:
+        if self.provider != "local" and not self.model:
+            raise ValueError(f"provider {self.provider} needs `model`")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """The digest of what changes a model's answers: provider, weights, temperature, length."""
+        return digest([self.provider, self.model, self.temperature, self.max_tokens])
+
+    @property
+    def calibration(self) -> Literal["batch", "none"]:
+        """Whether label distributions are calibrated over the batch: by default only a small local model's."""
+        return self.calibrate or ("batch" if self.provider == "local" else "none")
+
+
+class Budget(_Strict):
+    """What the project may ever spend; None is no limit."""
+
+    usd: float | None = Field(default=None, ge=0, strict=False)
+    calls: int | None = Field(default=None, ge=0)
+
+
+class Routing(_Strict):
+    """The share of traces that goes to review, and the share of that which is drawn at random."""
+
+    share: float = Field(default=0.05, gt=0, le=1, strict=False)
+    audit: float = Field(default=0.2, gt=0, le=1, strict=False)
+
+
+class Settings(_Strict):
+    """A parsed `promptlabel.yaml`."""
+
+    store: str = ".promptlabel/store.duckdb"
+    models: dict[str, ModelSettings] = Field(default_factory=lambda: {"default": ModelSettings(provider="local")})
+    budget: Budget = Budget()
+    routing: Routing = Routing()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder: where its parts are, and its settings."""
+
+    root: Path
+    settings: Settings
+
+    @property
+    def rules(self) -> Path:
+        """The folder of the rule writers."""
+        return self.root / "rules"
+
+    @property
+    def evals(self) -> Path:
+        """The folder of the frozen eval sets."""
+        return self.root / "evals"
+
+    @property
+    def state(self) -> Path:
+        """The folder of store, journal and runs, which git ignores."""
+        return self.root / ".promptlabel"
+
+    @property
+    def store_path(self) -> Path:
+        """Where the embedded store lies."""
+        return self.root / self.settings.store

@@ -1,0 +1,234 @@
+"""What a store does, whichever its home; one contract suite runs on every implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlabel.records import (
+    Answer,
+    Attempt,
+    Event,
+    Gold,
+    JsonValue,
+    Pick,
+    RegisteredRule,
+    ReviewEvent,
+    Trace,
+    Vote,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What an ingest did: rows that were new, rows that were there already."""
+
+    added: int
+    present: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """All the project has ever spent: US dollars and requests."""
+
+    usd: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteTable:
+    """The current votes of one task as arrays; row i is `trace_ids[i]`, column j is `rules[j]`.
+
+    Attributes:
+        votes: int8 ``[n, m]``, index into `labels`, -1 where the rule abstained, failed or has not run.
+        soft: for rules whose votes are distributions, column index -> float ``[n, K]``; rows of NaN where
+            there is none.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    rules: tuple[RegisteredRule, ...]
+    trace_ids: tuple[str, ...]
+    votes: npt.NDArray[np.int8]
+    soft: Mapping[int, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorTable:
+    """The last fit of one task; `probs` is float ``[n, K]`` in the order of `labels`, rows sum to one."""
+
+    task: str
+    labels: tuple[str, ...]
+    trace_ids: tuple[str, ...]
+    probs: npt.NDArray[np.float64]
+    fitted_at: datetime
+    chosen: str
+    report: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A vote that is missing because its answer was malformed or could not be had."""
+
+    trace_id: str
+    task: str
+    rule: str
+    model: str
+    status: Literal["malformed", "error"]
+    cause: str
+    text: str | None
+
+
+class Store(Protocol):
+    """Durable storage of one project. Methods may be called from any thread; one writer serialises them."""
+
+    # --- what happened in production
+    def add_traces(self, traces: Iterable[Trace]) -> Added:
+        """Counts of new and present traces; streaming, all or nothing.
+
+        Raises:
+            InputError: for each trace id that is stored already, or repeats here, with other content.
+        """
+        ...
+
+    def add_events(self, events: Iterable[Event]) -> Added:
+        """Counts of new and present events; equal events are one."""
+        ...
+
+    def add_gold(self, gold: Iterable[Gold]) -> Added:
+        """Counts of new and present labels, keyed by trace, task, reviewer and timestamp."""
+        ...
+
+    def count_traces(self) -> int:
+        """The number of stored traces."""
+        ...
+
+    def traces(self, ids: Sequence[str] | None = None, *, limit: int | None = None) -> Iterator[Trace]:
+        """Traces in order of timestamp and id, signals attached; all of them, or those named."""
+        ...
+
+    def events(self, ids: Sequence[str] | None = None) -> Iterator[Event]:
+        """Events in order of trace id and timestamp."""
+        ...
+
+    def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
+        """Nothing; the signals of each trace id replace those stored for it."""
+        ...
+
+    def traces_with_new_events(self) -> Sequence[str]:
+        """Ids of traces whose events or content arrived after their signals were last computed."""
+        ...
+
+    # --- rules and their votes
+    def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
+        """Nothing; from now on the task's current votes are those of these rules."""
+        ...
+
+    def registered_rules(self, task: str) -> Sequence[RegisteredRule]:
+        """The rules last registered for the task, in their order."""
+        ...
+
+    def pending(
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+    ) -> Iterator[tuple[Trace, int]]:
+        """Traces, and sample indices, for which the rule has no vote row of any status, in store order."""
+        ...
+
+    def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
+        """Usable answers (vote or abstain) already paid for, by request digest."""
+        ...
+
+    def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
+        """Nothing, once durable: journal first, then the store; a vote whose key is present changes nothing,
+        except that a vote or abstain replaces a malformed or failed one.
+        """
+        ...
+
+    def replace_votes(self, votes: Sequence[Vote]) -> None:
+        """Nothing; label, status, confidence and distribution of these keys change (calibration)."""
+        ...
+
+    def votes(
+        self, task: str, *, rule: str | None = None, trace_ids: Sequence[str] | None = None
+    ) -> Iterator[tuple[RegisteredRule, Vote]]:
+        """Current votes, by rule and store order of traces."""
+        ...
+
+    def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
+        """The current votes as arrays, rows in store order of all traces, samples of one rule merged."""
+        ...
+
+    def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
+        """(rule, model) -> status -> number of current votes."""
+        ...
+
+    def dead_letters(self, task: str) -> Sequence[DeadLetter]:
+        """Current votes that are malformed or failed."""
+        ...
+
+    def drop_dead_letters(self, task: str) -> int:
+        """The number of malformed and failed votes taken out of the way so that they are pending again."""
+        ...
+
+    def spent(self) -> Spent:
+        """All attempts ever, summed."""
+        ...
+
+    def cost(self, task: str) -> Mapping[tuple[str, str], Spent]:
+        """(rule, model) -> what its attempts cost."""
+        ...
+
+    # --- what follows from votes
+    def save_posteriors(self, table: PosteriorTable) -> None:
+        """Nothing; the task's last fit is this one."""
+        ...
+
+    def posteriors(self, task: str) -> PosteriorTable | None:
+        """The task's last fit, or None before the first."""
+        ...
+
+    def save_queue(self, task: str, picks: Sequence[Pick]) -> None:
+        """Nothing; items that nobody has decided are replaced, decided ones stay as history."""
+        ...
+
+    def queue(self, task: str, *, undecided: bool = False) -> Sequence[Pick]:
+        """The task's queue in order of presentation; with `undecided`, without what has been reviewed."""
+        ...
+
+    # --- what people said
+    def add_review(self, event: ReviewEvent) -> bool:
+        """Whether the event was new; durable when this returns, and first in line of all writes."""
+        ...
+
+    def reviews(self, task: str) -> Sequence[ReviewEvent]:
+        """All events of the task in order of arrival."""
+        ...
+
+    def gold(self, task: str) -> Sequence[Gold]:
+        """Labels by people as ingested (not those of the review page, which `reviews` holds)."""
+        ...
+
+    # --- versions and state
+    def save_state(self, name: str, value: JsonValue) -> None:
+        """Nothing; a small named value (last report, eval versions) is kept."""
+        ...
+
+    def state(self, name: str) -> JsonValue:
+        """The named value, or None."""
+        ...
+
+    def close(self) -> None:
+        """Nothing; everything accepted is durable and the file is free for others."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
