@@ -27,6 +27,22 @@ _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this 
 _out = click.option("--out", type=click.Path(path_type=Path), help="Where to write it.")
 
 
+_EXPORTS = (
+    "training",
+    "votes",
+    "posteriors",
+    "queue",
+    "gold",
+    "promptfoo",
+    "inspect",
+    "openai-evals",
+    "hf",
+    "labelstudio",
+    "argilla",
+    "deepeval",
+)
+
+
 def _on_votes(command: Command) -> Command:
     return _project(_task(_json(command)))
 
@@ -38,7 +54,7 @@ def _on_project(command: Command) -> Command:
 class _JourneyOrder(click.Group):
     """Lists the verbs in the order of a first session, not of the alphabet."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The verbs as they are defined below."""
         return list(self.commands)
 
@@ -85,7 +101,9 @@ def check(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 
 @commands.command()
 @click.argument("rule")
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many traces.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many traces."
+)
 @_on_votes
 def preview(rule: str, count: int, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Try one rule on a few traces, beside gold."""
@@ -100,7 +118,9 @@ def preview(rule: str, count: int, project: Path, tasks: tuple[str, ...], as_jso
 @_rule
 @_limit
 @_on_votes
-def plan(rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def plan(
+    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Price a vote in calls, tokens and money."""
     from promptlabel.pipeline.plan import plan
     from promptlabel.pipeline.workspace import open_workspace
@@ -113,11 +133,13 @@ def plan(rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[
 @_rule
 @_limit
 @_on_votes
-def vote(rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def vote(
+    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Run the rules where votes are missing."""
     from promptlabel.pipeline.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal import VoteProgress
+    from promptlabel.terminal.progress import VoteProgress
 
     with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
         result = vote(workspace, rules=rules, limit=limit, progress=progress)
@@ -132,7 +154,7 @@ def retry(rules: tuple[str, ...], project: Path, tasks: tuple[str, ...], as_json
     """Ask again where answers failed."""
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal import VoteProgress
+    from promptlabel.terminal.progress import VoteProgress
 
     with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
         result = retry(workspace, rules=rules, progress=progress)
@@ -182,7 +204,9 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 
 
 @commands.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8711, show_default=True, help="0 is any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8711, show_default=True, help="0 is any free one."
+)
 @click.option("--reviewer", default="reviewer", show_default=True, help="The name of the first reviewer.")
 @_on_votes
 def review(port: int, reviewer: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
@@ -221,10 +245,7 @@ def freeze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     "--to",
     "kind",
     required=True,
-    type=click.Choice(
-        ["training", "votes", "posteriors", "queue", "gold", "promptfoo", "inspect", "openai-evals", "hf"]
-        + ["labelstudio", "argilla", "deepeval"]
-    ),
+    type=click.Choice(_EXPORTS),
     help="What to write.",
 )
 @_out
@@ -257,7 +278,7 @@ def run(limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool)
     """Vote, fit and queue in one go."""
     from promptlabel.pipeline.run import run
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal import VoteProgress
+    from promptlabel.terminal.progress import VoteProgress
 
     with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
         result = run(workspace, limit=limit, progress=progress)
@@ -278,15 +299,15 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
 
 
 def _show(verb: str, result: object, as_json: bool) -> None:
-    from promptlabel import terminal
+    from promptlabel.terminal.showing import show
 
-    terminal.show(verb, result, as_json)
+    show(verb, result, as_json)
 
 
 def _refuse(error: PromptlabelError) -> None:
-    from promptlabel import terminal
+    from promptlabel.terminal.showing import show_error
 
-    terminal.show_error(error, "--json" in sys.argv)
+    show_error(error, "--json" in sys.argv)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import orjson
 
 ABSTAIN: Final = -1
 
-JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Status: TypeAlias = Literal["vote", "abstain", "malformed", "error"]
 Decode: TypeAlias = Literal["logprobs", "json", "text"]
 RuleKind: TypeAlias = Literal["prompt", "heuristic", "signal"]
@@ -65,20 +65,20 @@ class Trace:
         return self.signals.get(name)
 
     @cached_property
-    def turns(self) -> tuple[tuple[str, str], ...]:
-        """(role, content) of each message; input and output are always among them."""
-        turns = [(message.role, message.content) for message in self.messages]
-        contents = {content for _, content in turns}
+    def turns(self) -> tuple[Message, ...]:
+        """The messages, with input and output as first and last where no message holds them."""
+        contents = {message.content for message in self.messages}
+        turns = list(self.messages)
         if self.input is not None and self.input not in contents:
-            turns.insert(0, ("user", self.input))
+            turns.insert(0, Message("user", self.input))
         if self.output is not None and self.output not in contents:
-            turns.append(("assistant", self.output))
+            turns.append(Message("assistant", self.output))
         return tuple(turns)
 
     @cached_property
     def transcript(self) -> str:
-        """The turns as ``role: content`` lines."""
-        return "\n".join(f"{role}: {content}" for role, content in self.turns)
+        """The turns as ``role: content`` lines; input and output are always in it."""
+        return "\n".join(f"{turn.role}: {turn.content}" for turn in self.turns)
 
     @cached_property
     def content_hash(self) -> str:

@@ -6,27 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from promptlabel.errors import Fault, InputError
 from promptlabel.records import Decode, digest
+from promptlabel.strict_yaml import StrictModel, faults_of, load_yaml, read_text
 
 Provider = Literal["litellm", "local", "vllm", "scripted"]
 
 CONFIGURATION_FILE = "promptlabel.yaml"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Price(_Strict):
+class Price(StrictModel):
     """US dollars per million tokens."""
 
     input: float = Field(ge=0, strict=False)
     output: float = Field(default=0.0, ge=0, strict=False)
 
 
-class ModelSettings(_Strict):
+class ModelSettings(StrictModel):
     """How one model is reached and asked; only what changes its answers is part of `identity`."""
 
     provider: Provider = "litellm"
@@ -62,25 +60,27 @@ class ModelSettings(_Strict):
         return self.calibrate or ("batch" if self.provider == "local" else "none")
 
 
-class Budget(_Strict):
+class Budget(StrictModel):
     """What the project may ever spend; None is no limit."""
 
     usd: float | None = Field(default=None, ge=0, strict=False)
     calls: int | None = Field(default=None, ge=0)
 
 
-class Routing(_Strict):
+class Routing(StrictModel):
     """The share of traces that goes to review, and the share of that which is drawn at random."""
 
     share: float = Field(default=0.05, gt=0, le=1, strict=False)
     audit: float = Field(default=0.2, gt=0, le=1, strict=False)
 
 
-class Settings(_Strict):
+class Settings(StrictModel):
     """A parsed `promptlabel.yaml`."""
 
     store: str = ".promptlabel/store.duckdb"
-    models: dict[str, ModelSettings] = Field(default_factory=lambda: {"default": ModelSettings(provider="local")})
+    models: dict[str, ModelSettings] = Field(
+        default_factory=lambda: {"default": ModelSettings(provider="local")}
+    )
     budget: Budget = Budget()
     routing: Routing = Routing()
 
@@ -111,3 +111,20 @@ class Project:
     def store_path(self) -> Path:
         """Where the embedded store lies."""
         return self.root / self.settings.store
+
+
+def load_project(root: Path) -> Project:
+    """The project in `root`, its configuration read from `promptlabel.yaml`.
+
+    Raises:
+        InputError: there is no such file, or for every fault in it, with line and key.
+    """
+    path = root / CONFIGURATION_FILE
+    if not path.is_file():
+        raise InputError(Fault(f"no project here: run `promptlabel init {root}` to make one", str(path)))
+    document = load_yaml(read_text(path), str(path))
+    try:
+        settings = Settings.model_validate({} if document.data is None else document.data)
+    except ValidationError as error:
+        raise InputError(faults_of(error, document, Settings)) from None
+    return Project(root, settings)

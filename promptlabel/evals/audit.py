@@ -17,29 +17,28 @@ Indices = npt.NDArray[np.intp]
 
 NONE: Final = "none"
 WILSON: Final = "wilson"
-STRATIFIED: Final = "stratified-wilson"
 HAJEK: Final = "hajek"
+CERTAIN: Final = 0.99
+"""From this inclusion probability on a trace counts as seen for certain, and adds no sampling error."""
 FEWEST_PER_CLASS: Final = 10
 """Below this many cases a class's precision or recall is not given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Decided traces that were drawn with known probability, by lane.
+    """Decided traces that were drawn with known probability.
 
     Attributes:
         gold: int ``[n]``, the label people gave.
         predicted: int ``[n]``, the label under audit.
-        lanes: the lane that drew each, ``[n]``.
-        probability: float ``[n]``, with which its lane drew it.
-        populations: lane -> number of traces it drew from; the lanes together are all traces, each in one.
+        probability: float ``[n]`` above zero, with which each was drawn.
+        population: number of all traces, each of which could have been drawn.
     """
 
     gold: Indices
     predicted: Indices
-    lanes: tuple[str, ...]
     probability: Floats
-    populations: Mapping[str, float]
+    population: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ class Audit:
     """What the sample says of all traces; figures are None where nothing was sampled that could say it.
 
     Attributes:
-        method: ``wilson`` for one lane of equal probabilities, ``stratified-wilson`` for several such lanes,
-            ``hajek`` where probabilities differ within a lane, ``none`` without a sample.
+        method: ``wilson`` for equal probabilities, ``hajek`` for unequal ones, ``none`` without a sample.
     """
 
     accuracy: Estimate | None
@@ -66,10 +64,12 @@ def audit_sample(sample: Sample, labels: Sequence[str]) -> Audit:
     right = sample.gold == sample.predicted
     return Audit(
         accuracy=population_share(right, sample),
-        method=_method(sample),
+        method=WILSON if np.ptp(sample.probability) < 1e-9 else HAJEK,
         n=len(right),
         balance={label: population_share(sample.gold == k, sample) for k, label in enumerate(labels)},
-        precision={label: _share_within(right, sample.predicted == k, sample) for k, label in enumerate(labels)},
+        precision={
+            label: _share_within(right, sample.predicted == k, sample) for k, label in enumerate(labels)
+        },
         recall={label: _share_within(right, sample.gold == k, sample) for k, label in enumerate(labels)},
     )
 
@@ -77,35 +77,23 @@ def audit_sample(sample: Sample, labels: Sequence[str]) -> Audit:
 def population_share(hits: Bools, sample: Sample) -> Estimate:
     """The share of all traces for which `hits` holds, with its 95 % interval.
 
-    Lanes are strata: each gives a Hajek mean with a Wilson interval on Kish's effective size
-    (sum w)^2 / sum w^2, and MOVER combines them by the sizes of their populations. A lane that was
-    looked at whole adds no uncertainty. With one lane of equal probabilities this is Wilson's interval, with the finite
-    population correction.
+    Traces drawn for certain are one stratum and add no uncertainty; the others are a second one, with
+    its Hajek mean and a Wilson interval on Kish's effective size. MOVER combines the two. With
+    equal probabilities this is Wilson's interval with the finite population correction.
     """
-    strata = [_Stratum.of(hits, sample, lane) for lane in dict.fromkeys(sample.lanes)]
+    certain = sample.probability >= CERTAIN
+    rest = sample.population - int(certain.sum())
+    strata = [(certain, int(certain.sum())), (~certain, rest)]
+    seen = [(rows, size) for rows, size in strata if rows.any()]
     return mover(
-        [stratum.share for stratum in strata],
-        [stratum.population for stratum in strata],
-        [stratum.seen for stratum in strata],
+        [weighted_share(hits[rows], 1 / sample.probability[rows]) for rows, _ in seen],
+        [size for _, size in seen],
+        [float(rows.sum()) / size for rows, size in seen],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stratum:
-    share: Estimate
-    population: float
-    seen: float
-
-    @classmethod
-    def of(cls, hits: Bools, sample: Sample, lane: str) -> _Stratum:
-        rows = np.array([name == lane for name in sample.lanes])
-        population = sample.populations[lane]
-        share = weighted_share(hits[rows], 1 / sample.probability[rows])
-        return cls(share, population, float(rows.sum()) / population)
-
-
 def weighted_share(hits: Bools, weights: Floats) -> Estimate:
-    """The weighted share of `hits` (Hajek 1971), with Wilson's interval on Kish's effective size."""
+    """The weighted share of `hits` (Hajek 1971), with Wilson's interval on the size (sum w)^2 / sum w^2 (Kish)."""
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     return wilson(float(np.average(hits, weights=weights)) * effective, effective)
 
@@ -114,12 +102,3 @@ def _share_within(hits: Bools, group: Bools, sample: Sample) -> Estimate | None:
     if group.sum() < FEWEST_PER_CLASS:
         return None
     return weighted_share(hits[group], 1 / sample.probability[group])
-
-
-def _method(sample: Sample) -> str:
-    by_lane = {lane: set[float]() for lane in sample.lanes}
-    for lane, probability in zip(sample.lanes, sample.probability.tolist(), strict=True):
-        by_lane[lane].add(round(probability, 12))
-    if any(len(probabilities) > 1 for probabilities in by_lane.values()):
-        return HAJEK
-    return WILSON if len(by_lane) == 1 else STRATIFIED

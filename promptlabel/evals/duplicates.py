@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
-from promptlabel.records import Trace, digest
+from promptlabel.records import Message, Trace, digest
+from promptlabel.rules.prompt import PromptRule
 
 
 def normalized(text: str) -> str:
@@ -19,7 +20,7 @@ def fingerprints(trace: Trace) -> frozenset[str]:
     Two traces hold the same text when their sets meet: an example that quotes a whole transcript
     as its input still meets the trace it was copied from.
     """
-    contents = " ".join(content for _, content in trace.turns)
+    contents = " ".join(turn.content for turn in trace.turns)
     return frozenset(digest(normalized(text)) for text in (contents, trace.transcript))
 
 
@@ -42,10 +43,10 @@ class TextIndex:
         return next((place for place in found if place is not None), None)
 
 
-def example_traces(examples: Mapping[str, Iterable[tuple[str | None, str | None]]]) -> list[tuple[Trace, str]]:
-    """The (input, output) examples of each named rule as traces, each with words that say where it stands."""
-    return [
-        (Trace(trace_id="", input=given, output=answer), f"example {number} of rule {rule}")
-        for rule, pairs in examples.items()
-        for number, (given, answer) in enumerate(pairs, start=1)
-    ]
+def example_texts(rules: Iterable[PromptRule]) -> Iterator[tuple[Trace, str]]:
+    """Each example of the rules as a trace, with words that say where it stands."""
+    for rule in rules:
+        for number, example in enumerate(rule.spec.examples, start=1):
+            messages = tuple(Message(turn.role, turn.content) for turn in example.messages)
+            trace = Trace("", input=example.input, output=example.output, messages=messages)
+            yield trace, f"example {number} of rule {rule.name}"

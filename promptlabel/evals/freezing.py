@@ -68,11 +68,14 @@ def freeze_version(
 
     A version is cumulative: it holds its parent's cases word for word, with the version that first
     held each, then what was decided since. A case whose label people have since corrected enters
-    again under the new version; one that a rule has since taken as its example leaves. `now` gives
-    the version its name and nothing else.
+    again under the new version; one that a rule has since taken as its example leaves.
 
     Args:
+        task: what freezing must know of the task.
+        decisions: what people decided, one a trace.
+        traces: the decided traces by id.
         earlier: the task's versions, oldest first; the last is the parent.
+        now: the month of the version's name, and nothing else.
     """
     parent = earlier[-1] if earlier else None
     name = next_version([version.version for version in earlier], now)

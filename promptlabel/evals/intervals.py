@@ -37,7 +37,9 @@ def wilson(successes: float, n: float) -> Estimate:
     p = min(max(successes / n, 0.0), 1.0)
     spread = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
     centre, scale = p + Z95**2 / (2 * n), 1 + Z95**2 / n
-    return Estimate(p, min(max((centre - spread) / scale, 0.0), p), max(min((centre + spread) / scale, 1.0), p))
+    return Estimate(
+        p, min(max((centre - spread) / scale, 0.0), p), max(min((centre + spread) / scale, 1.0), p)
+    )
 
 
 def paired(gains: float, losses: float, n: int) -> Estimate:

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.evals.intervals import Estimate, paired, wilson
+from promptlabel.labelmodel.calibration import calibration_error, correctness, log_loss
 from promptlabel.records import ABSTAIN
 
 Floats = npt.NDArray[np.float64]
-Votes = npt.NDArray[np.integer]
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Score:
         accuracy: a tie of t labels at the top counts 1/t right, and saying nothing is a tie of all labels.
         coverage: share of the gold on which the labeler says anything.
         log_loss: mean negative log-probability of the gold label, in nats; None for hard votes.
-        ece: expected calibration error over ten equal-width bins of confidence; None for hard votes.
+        ece: expected calibration error over equal bands of confidence; None for hard votes.
     """
 
     name: str
@@ -34,15 +35,13 @@ class Score:
     ece: float | None = None
 
 
-def score_votes(name: str, votes: Votes, gold: Votes, classes: int) -> Score:
+def score_votes(name: str, votes: Indices, gold: Indices, classes: int) -> Score:
     """The score of hard votes, int ``[n]`` with -1 where the labeler says nothing."""
     return _score(name, one_hot(votes, classes), gold, coverage=float((votes != ABSTAIN).mean()))
 
 
-def score_probabilities(name: str, probs: Floats, gold: Votes) -> Score:
+def score_probabilities(name: str, probs: Floats, gold: Indices) -> Score:
     """The score of probabilities, float ``[n, K]`` whose rows sum to one."""
-    from promptlabel.labelmodel.calibration import expected_calibration_error, log_loss
-
     hard = _score(name, probs, gold, coverage=1.0)
     return Score(
         hard.name,
@@ -51,11 +50,11 @@ def score_probabilities(name: str, probs: Floats, gold: Votes) -> Score:
         hard.coverage,
         hard.macro_f1,
         log_loss=log_loss(probs, gold),
-        ece=expected_calibration_error(probs, gold),
+        ece=calibration_error(probs, gold),
     )
 
 
-def one_hot(votes: Votes, classes: int) -> Floats:
+def one_hot(votes: Indices, classes: int) -> Floats:
     """Votes as probabilities ``[n, K]``; an abstain is spread over all labels."""
     return np.where((votes == ABSTAIN)[:, None], 1 / classes, np.eye(classes)[votes])
 
@@ -66,19 +65,14 @@ def winners(probs: Floats) -> Floats:
     return np.asarray(top / top.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def credit(probs: Floats, gold: Votes) -> Floats:
-    """Float ``[n]``: how right each row is, 1/t for the gold label among t tied at the top."""
-    return np.asarray(winners(probs)[np.arange(len(gold)), gold], dtype=np.float64)
-
-
-def accuracy_difference(first: Floats, second: Floats, gold: Votes) -> Estimate:
+def accuracy_difference(first: Floats, second: Floats, gold: Indices) -> Estimate:
     """Accuracy of the first labeler's probabilities minus the second's, on the same gold, with its interval."""
-    differences = credit(first, gold) - credit(second, gold)
+    differences = correctness(first, gold) - correctness(second, gold)
     gains, losses = differences.clip(min=0).sum(), (-differences).clip(min=0).sum()
     return paired(float(gains), float(losses), len(gold))
 
 
-def macro_f1(probs: Floats, gold: Votes) -> float:
+def macro_f1(probs: Floats, gold: Indices) -> float:
     """The mean of F1 over the labels that occur in gold or predictions, ties shared."""
     won, truth = winners(probs), np.eye(probs.shape[1])[gold]
     hits, sizes = (won * truth).sum(axis=0), won.sum(axis=0) + truth.sum(axis=0)
@@ -86,6 +80,6 @@ def macro_f1(probs: Floats, gold: Votes) -> float:
     return float((2 * hits[present] / sizes[present]).mean())
 
 
-def _score(name: str, probs: Floats, gold: Votes, coverage: float) -> Score:
-    accuracy = wilson(float(credit(probs, gold).sum()), len(gold))
+def _score(name: str, probs: Floats, gold: Indices, coverage: float) -> Score:
+    accuracy = wilson(float(correctness(probs, gold).sum()), len(gold))
     return Score(name, len(gold), accuracy, coverage, macro_f1(probs, gold))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,7 +96,8 @@ def read_versions(folder: Path) -> tuple[EvalVersion, ...]:
     Raises:
         InputError: for each version that was edited, is incomplete or cannot be read.
     """
-    found, faults = [], []
+    found: list[EvalVersion] = []
+    faults: list[Fault] = []
     for path in sorted(_version_folders(folder), key=lambda path: version_order(path.name)):
         try:
             found.append(read_version(path))
@@ -120,12 +121,16 @@ def read_version(folder: Path) -> EvalVersion:
         rows = tuple(_case(orjson.loads(line)) for line in cases.splitlines())
         return EvalVersion(parsed["task"], parsed["version"], rows, parsed)
     except OSError as error:
-        raise InputError(Fault(f"{error.strerror}; a version is two files", file=str(error.filename))) from error
+        raise InputError(
+            Fault(f"{error.strerror}; a version is two files", file=str(error.filename))
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(Fault(f"not a frozen eval version ({error})", file=str(folder))) from error
 
 
-_EDITED = "edited after it was frozen (its hash is not the manifest's); restore it, and freeze corrections anew"
+_EDITED = (
+    "edited after it was frozen (its hash is not the manifest's); restore it, and freeze corrections anew"
+)
 
 
 def _version_folders(folder: Path) -> Sequence[Path]:
@@ -145,7 +150,7 @@ def _case(record: dict[str, Any]) -> Case:
         task=record["task"],
         label=record["label"],
         since=record["since"],
-        as_of=_moment(record["as_of"]),
+        as_of=datetime.fromisoformat(record["as_of"]),
         reviewers=tuple(record["reviewers"]),
         lane=record["lane"],
         probability=record["probability"],
@@ -153,15 +158,21 @@ def _case(record: dict[str, Any]) -> Case:
 
 
 def _trace(record: dict[str, Any]) -> Trace:
-    times = {"timestamp": _moment(record["timestamp"])} if "timestamp" in record else {}
-    texts = {key: record[key] for key in ("input", "output", "category", "session_id", "user_id") if key in record}
-    messages = tuple(
-        Message(turn["role"], turn["content"], _moment(turn["timestamp"]) if "timestamp" in turn else None)
-        for turn in record.get("messages", ())
+    return Trace(
+        trace_id=record["trace_id"],
+        timestamp=_moment(record.get("timestamp")),
+        input=record.get("input"),
+        output=record.get("output"),
+        messages=tuple(
+            Message(turn["role"], turn["content"], _moment(turn.get("timestamp")))
+            for turn in record.get("messages", ())
+        ),
+        category=record.get("category"),
+        session_id=record.get("session_id"),
+        user_id=record.get("user_id"),
+        metadata=record.get("metadata", {}),
     )
-    return Trace(record["trace_id"], messages=messages, metadata=record.get("metadata", {}), **times, **texts)
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -68,7 +68,9 @@ def freshness(cases: Sequence[Trace], production: Sequence[Trace], rng: np.rando
         cases=len(cases),
         recent=len(recent),
         category=divergence([_category(one) for one in cases], [_category(one) for one in recent], rng),
-        month=divergence([month(one) for one in cases], [month(one) for one in others], rng) if newest else None,
+        month=divergence([month(one) for one in cases], [month(one) for one in others], rng)
+        if newest
+        else None,
         median_age_days=_median_age(cases, newest),
     )
 

@@ -84,7 +84,7 @@ def category_gap(
     )
 
 
-def shrink(hits: Floats, n: npt.NDArray[np.integer]) -> Floats:
+def shrink(hits: npt.NDArray[np.number], n: npt.NDArray[np.integer]) -> Floats:
     """Empirical-Bayes proportions ``[C]``: moments estimate of the variance between categories, then shrinkage."""
     pooled = hits.sum() / n.sum()
     noise = pooled * (1 - pooled) / n
@@ -93,7 +93,9 @@ def shrink(hits: Floats, n: npt.NDArray[np.integer]) -> Floats:
     return np.asarray(pooled + kept * (hits / n - pooled), dtype=np.float64)
 
 
-def _gap_interval(counted: Floats, shrunken: Floats, n: npt.NDArray[np.integer], rng: np.random.Generator) -> Estimate:
+def _gap_interval(
+    counted: Floats, shrunken: Floats, n: npt.NDArray[np.integer], rng: np.random.Generator
+) -> Estimate:
     errors = _pair_errors(shrunken, n)
     width = errors * _largest_deviation(shrunken, n, errors, rng)
     distance = np.abs(counted[:, None] - counted[None, :])

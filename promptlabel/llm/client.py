@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from promptlabel.records import Answer, Decode, Question, Usage
 
@@ -32,4 +32,25 @@ class Client(Protocol):
 
     async def close(self) -> None:
         """Nothing; connections and memory are given back."""
+        ...
+
+
+@runtime_checkable
+class CarefulClient(Client, Protocol):
+    """A paid model: it can bound what a request will cost at once, and put an ill-formed answer right."""
+
+    def ceiling(self, question: Question) -> Usage:
+        """More tokens than the request can take, found in microseconds."""
+        ...
+
+    def accepts(self, question: Question, answer: Answer) -> bool:
+        """Whether the answer has the form that was asked for."""
+        ...
+
+    async def correct(self, question: Question, answer: Answer) -> Answer:
+        """The answer to one further request that shows the model what was wrong with its first.
+
+        Raises:
+            ModelError: as `ask` does.
+        """
         ...

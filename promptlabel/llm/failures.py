@@ -13,7 +13,16 @@ from promptlabel.errors import ModelError
 from promptlabel.records import Answer
 
 RETRIED: Final = frozenset(
-    {"rate_limit", "server_error", "overloaded", "timeout", "connection", "malformed_body", "error_body", "empty"}
+    {
+        "rate_limit",
+        "server_error",
+        "overloaded",
+        "timeout",
+        "connection",
+        "malformed_body",
+        "error_body",
+        "empty",
+    }
 )
 """Causes that may pass; all others end the question at once."""
 
@@ -63,7 +72,7 @@ _ADVICE: Final[Mapping[str, str]] = {
 _EXCERPT = 300
 
 
-class UnusableAnswer(ModelError):
+class UnusableAnswerError(ModelError):
     """The model was asked, and perhaps paid, but its answer cannot be used.
 
     Attributes:
@@ -110,7 +119,9 @@ def error_in_body(error: object) -> ModelError:
     if status is not None and status >= 400:
         return refusal(status, codes, message)
     cause = next((_BY_CODE[code] for code in codes if code in _BY_CODE), "error_body")
-    return ModelError(f"an error in an answer of status 200: {message}", cause=cause, permanent=cause in PERMANENT)
+    return ModelError(
+        f"an error in an answer of status 200: {message}", cause=cause, permanent=cause in PERMANENT
+    )
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from promptlabel.records import Status
+from promptlabel.records import Vote
 
 
 class Progress(Protocol):
@@ -14,7 +14,7 @@ class Progress(Protocol):
         """Nothing; this many votes are to be cast."""
         ...
 
-    def cast(self, status: Status, usd: float) -> None:
+    def cast(self, vote: Vote, usd: float) -> None:
         """Nothing; one vote was cast, and this much was spent on it."""
         ...
 
@@ -25,5 +25,5 @@ class Unwatched:
     def begin(self, votes: int) -> None:
         """Nothing."""
 
-    def cast(self, status: Status, usd: float) -> None:
+    def cast(self, vote: Vote, usd: float) -> None:
         """Nothing."""

@@ -16,12 +16,14 @@ import orjson
 from promptlabel.errors import Fault
 from promptlabel.records import JsonValue
 
-Row: TypeAlias = tuple[int, JsonValue | Fault]
+Row: TypeAlias = "tuple[int, JsonValue | Fault]"
 """The number of a row, counted from 1, and its data or what is wrong with it."""
 
 LONGEST_CELL: Final = 64_000_000
 JSON_CELLS: Final = ("messages", "metadata", "value")
 """Columns of a flat table that may hold JSON written as text."""
+
+_PARQUET_ROWS: Final = "SELECT to_json(t)::VARCHAR FROM read_parquet($path) t"
 
 
 def ending(path: Path) -> str:
@@ -72,9 +74,9 @@ def _decoded(text: bytes) -> JsonValue | Fault:
 
 
 def _reason(error: orjson.JSONDecodeError) -> str:
-    if "surrogate" in error.msg:
-        return "a lone surrogate, which no text can hold (replace it with U+FFFD)"
-    return error.msg
+    if "UTF-8" in error.msg:
+        return "its bytes are no UTF-8"
+    return "a lone surrogate, which no text can hold" if "surrogate" in error.msg else error.msg
 
 
 def _json_document(path: Path) -> Iterator[Row]:
@@ -109,7 +111,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     with duckdb.connect() as database:
         try:
-            result = database.sql("SELECT to_json(t)::VARCHAR FROM read_parquet($path) t", params={"path": str(path)})
+            result = database.execute(_PARQUET_ROWS, {"path": str(path)})
             batches = iter(lambda: result.fetchmany(1000), [])
             for number, (text,) in enumerate(itertools.chain.from_iterable(batches), 1):
                 yield number, _with_json_cells(orjson.loads(text))

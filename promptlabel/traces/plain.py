@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from promptlabel.records import Event, Gold, JsonValue, Message, Trace
-from promptlabel.traces.fields import LONGEST_TEXT, Fields
+from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.parts import text_of
 
 Record: TypeAlias = Trace | Event | Gold
+
+LONGEST_TRACE: Final = 5_000_000
+"""Characters one trace may hold: more fits no prompt, and is refused."""
 
 TRACE_KEYS: Final = frozenset(
     {"trace_id", "timestamp", "input", "output", "messages", "category", "session_id", "user_id", "metadata"}
@@ -21,15 +23,15 @@ GOLD_KEYS: Final = frozenset(
 
 
 def record_of(fields: Fields) -> Record:
-    """The trace, event or gold the fields hold, told apart by their keys; sound when nothing is `wrong`."""
-    keys = fields.record.keys()
-    if "event" in keys:
+    """The trace, event or gold that the fields hold, told apart by their keys."""
+    if "event" in fields.record:
         return event_of(fields)
-    return gold_of(fields) if "label" in keys and "task" in keys else trace_of(fields)
+    is_gold = "label" in fields.record and "task" in fields.record
+    return gold_of(fields) if is_gold else trace_of(fields)
 
 
 def trace_of(fields: Fields) -> Trace:
-    """The trace; keys of its own that the interface does not know are kept under `metadata`."""
+    """The trace; what the interface has no key for is kept under `metadata`, whose own keys come first."""
     trace = Trace(
         trace_id=fields.name("trace_id"),
         timestamp=fields.moment("timestamp"),
@@ -41,16 +43,15 @@ def trace_of(fields: Fields) -> Trace:
         user_id=fields.text("user_id"),
         metadata=_metadata(fields, TRACE_KEYS),
     )
-    if not fields.wrong:
-        fields.wrong += _content_faults(trace)
+    _check_content(trace, fields)
     return trace
 
 
 def event_of(fields: Fields) -> Event:
-    """The event; keys of its own that the interface does not know are kept under `metadata`."""
+    """The event; what the interface has no key for is kept under `metadata`, whose own keys come first."""
     return Event(
         trace_id=fields.name("trace_id"),
-        timestamp=_required_moment(fields),
+        timestamp=fields.required_moment("timestamp"),
         event=fields.name("event"),
         value=fields.data("value"),
         metadata=_metadata(fields, EVENT_KEYS),
@@ -58,17 +59,68 @@ def event_of(fields: Fields) -> Event:
 
 
 def gold_of(fields: Fields) -> Gold:
-    """The label a person gave; unknown keys are wrong."""
-    known = {key for key, _ in fields.wrong}
-    unknown = fields.others(GOLD_KEYS)
-    fields.wrong += [(key, "unknown key of gold") for key in unknown if key not in known]
+    """The label a person gave; unknown keys are wrong, since gold has nowhere to keep them."""
+    fields.refuse_others(GOLD_KEYS)
     return Gold(
         trace_id=fields.name("trace_id"),
         task=fields.name("task"),
         label=fields.name("label"),
         reviewer=fields.name("reviewer"),
-        timestamp=_required_moment(fields),
-        blind=_blind(fields),
+        timestamp=fields.required_moment("timestamp"),
+        blind=fields.truth("blind", default=True),
         lane=fields.text("lane"),
         probability=fields.number("probability"),
     )
+
+
+def _metadata(fields: Fields, known: frozenset[str]) -> dict[str, JsonValue]:
+    others = fields.others(known)
+    metadata = fields.mapping("metadata") if "metadata" in fields.record else {}
+    return {**others, **metadata} if others else metadata
+
+
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    logged = fields.record.get("messages")
+    if logged is None:
+        return ()
+    if not isinstance(logged, list):
+        fields.wrong.append(("messages", f"must be a list of messages, is {kind(logged)}"))
+        return ()
+    return tuple([_message(fields, position, item) for position, item in enumerate(logged)])
+
+
+def _message(fields: Fields, position: int, logged: JsonValue) -> Message:
+    if not isinstance(logged, dict):
+        fields.wrong.append((f"messages[{position}]", f"must be an object, is {kind(logged)}"))
+        return Message("", "")
+    inner = Fields(logged)
+    message = Message(inner.name("role"), _content(inner), inner.moment("timestamp"))
+    if inner.wrong:
+        fields.wrong += [(f"messages[{position}].{key}", fault) for key, fault in inner.wrong]
+    return message
+
+
+def _content(fields: Fields) -> str:
+    content = fields.record.get("content")
+    if isinstance(content, str):
+        return fields.text("content") or ""
+    if content is None or isinstance(content, list):
+        return text_of(fields.data("content") or _tool_calls(fields))
+    fields.wrong.append(("content", f"must be text or a list of parts, is {kind(content)}"))
+    return ""
+
+
+def _tool_calls(fields: Fields) -> JsonValue:
+    if fields.record.get("tool_calls") is None and fields.record.get("content") is None:
+        fields.wrong.append(("content", "is required"))
+    return fields.data("tool_calls")
+
+
+def _check_content(trace: Trace, fields: Fields) -> None:
+    if all(fields.record.get(key) in (None, []) for key in ("input", "output", "messages")):
+        fields.wrong.append(("input", "one of input, output and messages is required"))
+    size = (
+        len(trace.input or "") + len(trace.output or "") + sum([len(item.content) for item in trace.messages])
+    )
+    if size >= LONGEST_TRACE:
+        fields.wrong.append(("input", f"the trace holds {size:,} characters; the limit is {LONGEST_TRACE:,}"))

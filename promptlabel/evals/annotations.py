@@ -1,0 +1,105 @@
+"""Traces in the formats of annotation tools: the label model's suggestion, and what people decided."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from promptlabel.records import Pick, Posterior, Trace
+from promptlabel.review.adjudication import Decision
+
+Row: TypeAlias = dict[str, Any]
+
+AGENT = "promptlabel"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """A trace with all that is known of its label."""
+
+    trace: Trace
+    task: str
+    posterior: Posterior | None = None
+    decision: Decision | None = None
+    pick: Pick | None = None
+
+
+def labelstudio_tasks(items: Iterable[Annotated]) -> list[Row]:
+    """Label Studio tasks for a ``Choices`` control named after the task on a ``Text`` object named ``text``."""
+    return [
+        {
+            "data": {"text": item.trace.transcript, **_metadata(item)},
+            "predictions": [_prediction(item, item.posterior)] if item.posterior else [],
+            "annotations": [_annotation(item, item.decision)] if item.decision else [],
+        }
+        for item in items
+    ]
+
+
+def argilla_records(items: Iterable[Annotated]) -> list[Row]:
+    """Argilla 2 records for a ``LabelQuestion`` named after the task: ``dataset.records.from_json`` reads them.
+
+    A reviewer's `user_id` is the version-5 UUID of their name, as Argilla asks for UUIDs.
+    """
+    return [
+        {
+            "id": item.trace.trace_id,
+            "fields": {"text": item.trace.transcript},
+            "metadata": _metadata(item),
+            "suggestions": {item.task: _suggestion(item.posterior)} if item.posterior else {},
+            "responses": {item.task: _responses(item.decision)} if item.decision else {},
+            "vectors": {},
+        }
+        for item in items
+    ]
+
+
+def _metadata(item: Annotated) -> Row:
+    known = {
+        "trace_id": item.trace.trace_id,
+        "task": item.task,
+        "category": item.trace.category,
+        "lane": item.pick.lane if item.pick else None,
+        "reason": item.pick.reason if item.pick else None,
+        "reviewers": ", ".join(item.decision.reviewers) if item.decision else None,
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _prediction(item: Annotated, posterior: Posterior) -> Row:
+    return {
+        "model_version": AGENT,
+        "score": posterior.confidence,
+        "result": [_choice(item, posterior.label, "prediction")],
+    }
+
+
+def _annotation(item: Annotated, decision: Decision) -> Row:
+    return {
+        "was_cancelled": False,
+        "ground_truth": decision.blind,
+        "result": [_choice(item, decision.label, "annotation")],
+    }
+
+
+def _choice(item: Annotated, label: str, part: str) -> Row:
+    return {
+        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{part}:{item.task}:{item.trace.trace_id}").hex[:10],
+        "from_name": item.task,
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": [label]},
+    }
+
+
+def _suggestion(posterior: Posterior) -> Row:
+    return {"value": posterior.label, "score": posterior.confidence, "agent": AGENT}
+
+
+def _responses(decision: Decision) -> list[Row]:
+    return [
+        {"value": decision.label, "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
+        for reviewer in decision.reviewers
+    ]

@@ -1,0 +1,208 @@
+"""Everything the report shows of one task, as records that are ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlabel.evals.audit import Audit
+from promptlabel.evals.intervals import Estimate, wilson
+from promptlabel.evals.scoring import Score, accuracy_difference, one_hot, score_probabilities, score_votes
+from promptlabel.flywheel.drift import Freshness
+from promptlabel.flywheel.gap import Gap
+from promptlabel.labelmodel.calibration import reliability
+from promptlabel.records import Pick, RuleKind
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Votes = npt.NDArray[np.int8] | npt.NDArray[np.int64]
+
+CONFIDENCE_BANDS = 20
+CURVE_BANDS = 10
+POSTERIOR = "posterior"
+MAJORITY = "majority vote"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFigures:
+    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any."""
+
+    rule: str
+    kind: RuleKind
+    model: str
+    votes: int
+    calls: int
+    coverage: float
+    overlap: float
+    conflict: float
+    accuracy: Estimate | None
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What the label model's gate chose, why, and the figures of all it compared."""
+
+    chosen: str
+    reason: str
+    compared: Mapping[str, Mapping[str, float]]
+    fitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A band of the reliability curve: mean confidence, and how often right."""
+
+    confidence: float
+    accuracy: Estimate
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The posterior beside majority vote and the best single rule, on the same gold.
+
+    Attributes:
+        basis: which gold, in words.
+        scores: the posterior's, majority vote's, and the best single rule's.
+        lead: accuracy of the posterior minus that of each other, by name.
+        curve: reliability of the posterior.
+    """
+
+    basis: str
+    scores: tuple[Score, ...]
+    lead: Mapping[str, Estimate]
+    curve: tuple[Band, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorFigures:
+    """All posteriors: mean share of each label, and counts by confidence in equal bands from 0 to 1."""
+
+    shares: Mapping[str, float]
+    confidence: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """The review queue: how many wait and how many are decided by lane, and the first that wait."""
+
+    waiting: Mapping[str, int]
+    decided: int
+    first: tuple[Pick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFigures:
+    """A frozen version of the eval set."""
+
+    version: str
+    cases: int
+    fresh: int
+    labels: Mapping[str, int]
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MonthFigures:
+    """One month's share of the eval set and of production."""
+
+    month: str
+    cases: float
+    production: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvalFigures:
+    """The versions, oldest first, and how far the newest trails production."""
+
+    versions: tuple[VersionFigures, ...]
+    freshness: Freshness | None
+    months: tuple[MonthFigures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFigures:
+    """One task; what has not been done yet is None or empty."""
+
+    task: str
+    labels: Mapping[str, str]
+    traces: int
+    gold: int
+    rules: tuple[RuleFigures, ...]
+    n_eff: float | None
+    audit: Audit
+    queue: QueueFigures
+    evals: EvalFigures
+    model: ModelFigures | None = None
+    posterior: PosteriorFigures | None = None
+    comparison: Comparison | None = None
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFigures:
+    """The whole report; `usd` and `calls` are all the project ever spent."""
+
+    project: str
+    made_at: datetime
+    usd: float
+    calls: int
+    tasks: tuple[TaskFigures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Votes ``[n, m]``, -1 for an abstain, and the names of the rules that cast them."""
+
+    votes: Votes
+    rules: tuple[str, ...]
+
+
+def compare(probs: Floats, majority: Floats, columns: Columns, gold: Indices, basis: str) -> Comparison:
+    """The posterior's scores on gold beside majority vote's and those of the best single rule.
+
+    An abstain counts 1/K right, as a guess would, so that a rule cannot win by voting rarely.
+
+    Args:
+        probs: the posterior, ``[n, K]``.
+        majority: majority vote as probabilities, ``[n, K]``.
+        columns: the single rules' votes.
+        gold: ``[n]``.
+        basis: which gold this is, in words.
+    """
+    best, score = _best_rule(columns, gold, classes=probs.shape[1])
+    scores = (
+        score_probabilities(POSTERIOR, probs, gold),
+        score_probabilities(MAJORITY, majority, gold),
+        score,
+    )
+    rivals = {MAJORITY: majority, score.name: one_hot(best, probs.shape[1])}
+    return Comparison(
+        basis=basis,
+        scores=scores,
+        lead={name: accuracy_difference(probs, rival, gold) for name, rival in rivals.items()},
+        curve=tuple(
+            Band(band["confidence"], wilson(band["accuracy"] * band["count"], band["count"]), band["count"])
+            for band in reliability(probs, gold, CURVE_BANDS)
+        ),
+    )
+
+
+def _best_rule(columns: Columns, gold: Indices, classes: int) -> tuple[Votes, Score]:
+    scored = [
+        (votes, score_votes(f"best single rule ({rule})", votes, gold, classes))
+        for rule, votes in zip(columns.rules, columns.votes.T, strict=True)
+    ]
+    return max(scored, key=lambda pair: pair[1].accuracy.estimate)
+
+
+def posterior_figures(probs: Floats, labels: Sequence[str]) -> PosteriorFigures:
+    """Mean shares and confidences of all posteriors ``[n, K]``."""
+    counts, _ = np.histogram(probs.max(axis=1), bins=CONFIDENCE_BANDS, range=(0.0, 1.0))
+    shares = dict(zip(labels, probs.mean(axis=0).tolist(), strict=True))
+    return PosteriorFigures(shares, tuple(counts.tolist()))

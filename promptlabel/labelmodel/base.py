@@ -1,0 +1,61 @@
+"""What every estimator is: fit on patterns and labelled rows, then a probability of each class a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlabel.errors import InputError
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
+
+ERROR_CORRELATION = 0.5
+
+
+class VotesError(InputError, ValueError):
+    """Votes, gold, text or class balance that no label model can use; lists every fault."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows that people labelled: `patterns` has g rows, `labels` is an int array [g] of class indices."""
+
+    patterns: Patterns
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def one_hot(self) -> FloatArray:
+        """Float array [g, K] with a one at each label."""
+        return np.eye(self.patterns.n_classes)[self.labels]
+
+    def take(self, index: NDArray[np.int64]) -> Labelled:
+        """The labelled rows at `index`."""
+        text = self.patterns.text
+        return Labelled(self.patterns.take(index, None if text is None else text[index]), self.labels[index])
+
+
+class Estimator(Protocol):
+    """One way from votes to probabilities; it owns no data and knows no other estimator."""
+
+    name: str
+
+    def fit(self, patterns: Patterns, gold: Labelled, balance: FloatArray) -> Self:
+        """Itself, fitted on all patterns, the labelled rows among them and the class balance [K]."""
+        ...
+
+    def predict_proba(self, patterns: Patterns) -> FloatArray:
+        """Float array [u, K], rows sum to one; the class balance for a row without any evidence."""
+        ...
+
+
+def tempering(votes: FloatArray, correlation: float = ERROR_CORRELATION) -> FloatArray:
+    """Float array like `votes`: how much each of v votes counts when errors correlate.
+
+    Kish's design effect: v votes with pairwise error correlation r are worth v / (1 + (v-1) r) votes.
+    """
+    return 1.0 / (1.0 + np.maximum(votes - 1.0, 0.0) * correlation)

@@ -1,0 +1,86 @@
+"""How far probabilities can be trusted: log loss, Brier score, calibration error, reliability, temperature."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+from promptlabel.labelmodel.patterns import FloatArray
+
+BINS = 15
+SMALLEST_PROBABILITY = 1e-6
+TEMPERATURES = (-3.0, 3.0)
+
+
+class ReliabilityBin(TypedDict):
+    """Rows of one band of confidence: how many, how confident and how often right on average."""
+
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def correctness(probabilities: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+    """Float array [n]: one where the likeliest class is right, 1/t where it is among t equally likely ones."""
+    best = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-9
+    return np.asarray(best[np.arange(len(labels)), labels] / best.sum(axis=1))
+
+
+def row_losses(probabilities: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
+    """Float array [n]: minus the natural log of each label's probability, which counts as 1e-6 at least."""
+    return -np.log(np.clip(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY, 1.0))
+
+
+def log_loss(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
+    """The mean of `row_losses`, in nats."""
+    return float(row_losses(probabilities, labels).mean())
+
+
+def brier_score(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
+    """The mean squared distance, over all classes, to the one-hot labels: 0 is perfect, 2 the worst."""
+    return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1).mean())
+
+
+def reliability(
+    probabilities: FloatArray, labels: NDArray[np.int64], bins: int = BINS
+) -> list[ReliabilityBin]:
+    """The reliability curve in bands of equal width; bands without rows are left out."""
+    confidence, right = probabilities.max(axis=1), correctness(probabilities, labels)
+    band = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        ReliabilityBin(
+            count=int((band == b).sum()),
+            confidence=float(confidence[band == b].mean()),
+            accuracy=float(right[band == b].mean()),
+        )
+        for b in np.unique(band)
+    ]
+
+
+def calibration_error(probabilities: FloatArray, labels: NDArray[np.int64], bins: int = BINS) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy over bands of confidence.
+
+    It is above zero by chance alone: about .04 for perfect probabilities on some hundred rows.
+    """
+    curve = reliability(probabilities, labels, bins)
+    gaps = [band["count"] * abs(band["confidence"] - band["accuracy"]) for band in curve]
+    return float(sum(gaps) / len(labels))
+
+
+def fit_temperature(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
+    """The exponent t that minimises the log loss of `tempered(probabilities, t)`, between 1/20 and 20."""
+
+    def loss(log_exponent: float) -> float:
+        return log_loss(tempered(probabilities, float(np.exp(log_exponent))), labels)
+
+    return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
+
+
+def tempered(probabilities: FloatArray, exponent: float) -> FloatArray:
+    """Probabilities raised to `exponent` and renormalised: below one makes them humbler."""
+    log_probabilities = np.log(np.clip(probabilities, SMALLEST_PROBABILITY**2, 1.0))
+    return np.asarray(softmax(exponent * log_probabilities, axis=1))

@@ -1,0 +1,69 @@
+"""Dawid and Skene's confusion matrices by a few steps of EM over distinct vote patterns.
+
+Few steps from majority vote, a prior on every matrix, a class balance that is given and never learnt
+freely, and tempered votes: run to convergence the same model is over-confident and, on rules that
+each vote one class, ends with one class for everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.special import softmax
+
+from promptlabel.labelmodel.base import Labelled, tempering
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
+
+STEPS = 5
+GOLD_WEIGHT = 10.0
+RIGHT, WRONG = 4.0, 1.0
+
+
+@dataclass
+class PatternEM:
+    """Dawid-Skene MAP-EM from majority vote.
+
+    With `abstain_is_outcome` the rates are taken over all rows, so that how often a rule speaks up under
+    each class counts as well: needed for rules that only ever vote one class. Without it they are taken
+    over the rule's votes. When inferring, an abstain is no evidence in either case.
+    """
+
+    abstain_is_outcome: bool = True
+    steps: int = STEPS
+    name: str = "em"
+
+    def fit(self, patterns: Patterns, gold: Labelled, balance: FloatArray) -> Self:
+        """Itself, with log rates [m*K, K]: log P(rule j votes l | class k) at row j*K+l, column k."""
+        self.log_balance = np.log(balance)
+        posterior = _smoothed_shares(patterns, balance)
+        for _ in range(self.steps):
+            self.log_rates = self._estimated(patterns, posterior, gold)
+            posterior = self._posterior(patterns, tempered=False)
+        return self
+
+    def predict_proba(self, patterns: Patterns) -> FloatArray:
+        """Float array [u, K], rows sum to one."""
+        return self._posterior(patterns, tempered=True)
+
+    def _posterior(self, patterns: Patterns, *, tempered: bool) -> FloatArray:
+        weight = tempering(patterns.votes_per_row)[:, None] if tempered else 1.0
+        return softmax(weight * (patterns.design @ self.log_rates) + self.log_balance, axis=1)
+
+    def _estimated(self, patterns: Patterns, posterior: FloatArray, gold: Labelled) -> FloatArray:
+        weighted, labelled = posterior * patterns.counts[:, None], gold.one_hot * GOLD_WEIGHT
+        k = patterns.n_classes
+        prior = np.tile(WRONG + (RIGHT - WRONG) * np.eye(k), (patterns.n_rules, 1))
+        expected = patterns.design.T @ weighted + gold.patterns.design.T @ labelled + prior
+        votes = expected.reshape(patterns.n_rules, k, k)
+        if self.abstain_is_outcome:
+            rows = weighted.sum(axis=0) + labelled.sum(axis=0) + prior[:k].sum(axis=0)
+        else:
+            rows = votes.sum(axis=1, keepdims=True)
+        return np.asarray(np.log(votes / rows)).reshape(-1, k)
+
+
+def _smoothed_shares(patterns: Patterns, balance: FloatArray) -> FloatArray:
+    votes = patterns.votes_per_row[:, None]
+    return np.where(votes > 0, patterns.tally / np.maximum(votes, 1.0), balance)

@@ -1,0 +1,141 @@
+"""What users pass in, checked whole before anything is fitted: every fault at once, each with its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from promptlabel.errors import Fault
+from promptlabel.labelmodel.base import VotesError
+from promptlabel.labelmodel.patterns import FloatArray, IntArray
+from promptlabel.records import ABSTAIN
+
+SUM_TOLERANCE = 1e-6
+LEAST_CLASSES = 2
+
+
+def checked_votes(votes: ArrayLike, n_classes: int) -> IntArray:
+    """The votes as an int array [n, m] with values -1..K-1.
+
+    Raises:
+        VotesError: another shape, not whole numbers, or a label outside -1..K-1.
+    """
+    array = np.asarray(votes)
+    _raise(_shape_faults(array))
+    _raise(_label_faults(array, n_classes, "votes"))
+    return array
+
+
+def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> NDArray[np.int64]:
+    """The gold as an int array [n], all -1 when there is none.
+
+    Raises:
+        VotesError: another length, not whole numbers, or a label outside -1..K-1.
+    """
+    if gold is None:
+        return np.full(rows, ABSTAIN, np.int64)
+    array = np.asarray(gold)
+    if array.shape != (rows,):
+        raise VotesError(
+            Fault(f"has shape {array.shape}; the votes have {rows} rows, so give ({rows},)", key="gold")
+        )
+    _raise(_label_faults(array, n_classes, "gold"))
+    return array.astype(np.int64)
+
+
+def checked_text(text: Sequence[str] | None, rows: int) -> Sequence[str] | None:
+    """The texts, one a row of votes.
+
+    Raises:
+        VotesError: another length, or something that is not a string.
+    """
+    if text is None:
+        return None
+    if len(text) != rows:
+        raise VotesError(Fault(f"has {len(text)} strings; the votes have {rows} rows", key="text"))
+    odd = next((i for i, value in enumerate(text) if not isinstance(value, str)), None)
+    if odd is not None:
+        raise VotesError(Fault(f"row {odd} is {type(text[odd]).__name__}, not a string", key="text"))
+    return text
+
+
+def checked_balance(class_balance: ArrayLike | None, n_classes: int) -> FloatArray | None:
+    """The class balance as a float array [K] that sums to one, or None.
+
+    Raises:
+        VotesError: fewer than two classes, another length, a share that is not positive, or another sum.
+    """
+    if n_classes < LEAST_CLASSES:
+        raise VotesError(Fault(f"is {n_classes}; a label model needs two classes or more", key="n_classes"))
+    if class_balance is None:
+        return None
+    balance = np.asarray(class_balance, dtype=float)
+    _raise(_balance_faults(balance, n_classes))
+    return balance / balance.sum()
+
+
+def checked_soft(
+    soft: Mapping[int, ArrayLike] | None, shape: tuple[int, int], n_classes: int
+) -> dict[int, FloatArray]:
+    """Soft votes by column, each a float array [n, K] whose rows sum to one or are NaN.
+
+    Raises:
+        VotesError: an unknown column, another shape, or a row that is not a distribution.
+    """
+    arrays = {column: np.asarray(values, dtype=float) for column, values in (soft or {}).items()}
+    _raise(fault for column, array in arrays.items() for fault in _soft_faults(column, array, shape, n_classes))
+    return arrays
+
+
+def _raise(faults: Iterator[Fault]) -> None:
+    found = tuple(faults)
+    if found:
+        raise VotesError(found)
+
+
+def _shape_faults(array: NDArray[np.generic]) -> Iterator[Fault]:
+    if array.ndim != 2:
+        yield Fault(f"has {array.ndim} dimensions; give [traces, rules]", key="votes")
+    elif array.shape[1] == 0:
+        yield Fault("has no columns; a label model needs one rule or more", key="votes")
+
+
+def _label_faults(array: NDArray[np.generic], n_classes: int, key: str) -> Iterator[Fault]:
+    if array.dtype.kind not in "iu":
+        yield Fault(f"holds {array.dtype}; give whole numbers, -1 for none", key=key)
+        return
+    if array.size == 0 or (array.min() >= ABSTAIN and array.max() < n_classes):  # type: ignore[operator]
+        return
+    outside = (array < ABSTAIN) | (array >= n_classes)  # type: ignore[operator]
+    first = tuple(int(i) for i in np.argwhere(outside)[0])
+    yield Fault(
+        f"{int(outside.sum())} values are outside -1..{n_classes - 1}, the first {array[first]} at {list(first)}",
+        key=key,
+    )
+
+
+def _balance_faults(balance: FloatArray, n_classes: int) -> Iterator[Fault]:
+    if balance.shape != (n_classes,):
+        yield Fault(f"has shape {balance.shape}; give {n_classes} shares", key="class_balance")
+        return
+    if not (balance > 0).all():
+        yield Fault("every share must be above zero", key="class_balance")
+    if not abs(balance.sum() - 1.0) <= SUM_TOLERANCE:
+        yield Fault(f"sums to {balance.sum():g}, not 1", key="class_balance")
+
+
+def _soft_faults(
+    column: int, array: FloatArray, shape: tuple[int, int], n_classes: int
+) -> Iterator[Fault]:
+    key = f"soft[{column}]"
+    if column not in range(shape[1]):
+        yield Fault(f"there is no such column; the votes have {shape[1]}", key=key)
+    if array.shape != (shape[0], n_classes):
+        yield Fault(f"has shape {array.shape}; give {(shape[0], n_classes)}", key=key)
+        return
+    empty = np.isnan(array).all(axis=1)
+    proper = (array >= 0).all(axis=1) & (abs(array.sum(axis=1) - 1.0) <= SUM_TOLERANCE)
+    if not (empty | proper).all():
+        yield Fault(f"row {int(np.argmin(empty | proper))} is neither a distribution nor all NaN", key=key)

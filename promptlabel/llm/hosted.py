@@ -1,0 +1,119 @@
+"""Models of hosted providers by their LiteLLM names: straight over the wire where the shape is known, else LiteLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from promptlabel.errors import ModelError
+from promptlabel.llm import endpoints
+from promptlabel.llm.chat import accepts, complaint, messages, read_completion
+from promptlabel.llm.pricing import FREE, token_price
+from promptlabel.llm.tokens import TokenCounter, ceiling
+from promptlabel.llm.translated import Translated
+from promptlabel.llm.wire import Wire
+from promptlabel.records import Answer, Decode, Question, Usage
+from promptlabel.settings import ModelSettings
+
+
+class HostedClient:
+    """One hosted model.
+
+    Providers whose chat is OpenAI-shaped are sent what LiteLLM would send, without LiteLLM; all others, and
+    re-asks after an ill-formed answer, go through LiteLLM and Instructor.
+
+    Args:
+        name: the model's name in the project.
+        settings: `settings.model` is the LiteLLM name.
+    """
+
+    decodes: Sequence[Decode]
+
+    def __init__(self, name: str, settings: ModelSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._provider, bare = endpoints.provider_of(settings.model or "")
+        self._endpoint = endpoints.endpoint(settings)
+        self._price = token_price(settings) or (FREE if self._is_own_server() else None)
+        self._counter = TokenCounter(bare, openai=self._provider == "openai")
+        self._translated = Translated(settings.model or "", settings, self.price)
+        self._wire = self._open_wire()
+        self.decodes = self._endpoint.decodes if self._endpoint else ("json", "text")
+
+    @property
+    def priced(self) -> bool:
+        """Whether the model's price is known; `price` is 0 where it is not."""
+        return self._price is not None
+
+    def missing_key(self) -> str | None:
+        """The environment variable that should hold the key and does not; None where all is well."""
+        provider = endpoints.PROVIDERS.get(self._provider)
+        if provider is None:
+            return self._translated.missing_key()
+        return endpoints.missing_key(provider, self._settings)
+
+    async def ask(self, question: Question) -> Answer:
+        """The model's answer to one request.
+
+        Raises:
+            ModelError: see `promptlabel.llm.failures`.
+        """
+        if self._wire is None or self._endpoint is None or not self._is_direct(question):
+            return await self._translated.ask(question)
+        received = await self._wire.post(_encoded(self._endpoint.body(question)))
+        return read_completion(received, question, self.price)
+
+    def accepts(self, question: Question, answer: Answer) -> bool:
+        """Whether the answer fits the pydantic model made of the question's answers."""
+        return accepts(question, answer)
+
+    async def correct(self, question: Question, answer: Answer) -> Answer:
+        """The answer to one request through Instructor that shows the model what was wrong."""
+        wrong = complaint(question, answer) or "The answer does not have the form."
+        chat = messages(question)
+        chat.append({"role": "assistant", "content": answer.text})
+        chat.append({"role": "user", "content": f"Correct your JSON answer; the errors found:\n{wrong}"})
+        return await self._translated.instruct(question, chat)
+
+    def count_tokens(self, question: Question) -> Usage:
+        """Input tokens by the model's own table where it is known, and the most tokens the answer may take."""
+        return Usage(self._counter.input_tokens(question), self._most_output(question))
+
+    def ceiling(self, question: Question) -> Usage:
+        """More tokens than the request can take, without counting."""
+        return ceiling(question, self._most_output(question))
+
+    def price(self, usage: Usage) -> float:
+        """US dollars; 0 where the price is not known."""
+        return self._price.usd(usage) if self._price else 0.0
+
+    async def close(self) -> None:
+        """Nothing; the connections are closed."""
+        if self._wire is not None:
+            await self._wire.close()
+
+    def _is_own_server(self) -> bool:
+        return self._provider == "hosted_vllm" or endpoints.on_this_machine(self._settings.api_base)
+
+    def _is_direct(self, question: Question) -> bool:
+        return question.decode in self.decodes
+
+    def _most_output(self, question: Question) -> int:
+        if question.decode == "logprobs":
+            return 1
+        return self._settings.max_tokens + (self._endpoint.output_room if self._endpoint else 0)
+
+    def _open_wire(self) -> Wire | None:
+        if self._endpoint is None:
+            return None
+        return Wire(
+            self._endpoint.url, self._endpoint.headers, self._settings.timeout, self._settings.concurrency
+        )
+
+
+def _encoded(body: object) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise ModelError(f"the prompt cannot be sent: {error}", cause="bad_text") from None

@@ -1,0 +1,92 @@
+"""What may still be spent: every request reserves the most it can cost before it is sent, and settles after."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+_ROUNDING = 1e-12
+
+
+@dataclass(slots=True)
+class Reservation:
+    """Money set aside for one request that is being sent."""
+
+    usd: float
+
+
+class Account:
+    """A budget in US dollars and in calls, shared by everything that is in flight on one event loop.
+
+    Spent and reserved together never pass a limit. Should a server report more than the bound that was
+    reserved, all later reservations grow in the same proportion.
+
+    Args:
+        limit_usd, limit_calls: the most that may ever be spent; None is no limit.
+        spent_usd, spent_calls: what was spent before.
+    """
+
+    def __init__(
+        self,
+        limit_usd: float | None = None,
+        limit_calls: int | None = None,
+        *,
+        spent_usd: float = 0.0,
+        spent_calls: int = 0,
+    ) -> None:
+        self.limit_usd = limit_usd
+        self.limit_calls = limit_calls
+        self.spent_usd = spent_usd
+        self.spent_calls = spent_calls
+        self._reserved = 0.0
+        self._open = 0
+        self._stretch = 1.0
+        self._settled: asyncio.Future[None] | None = None
+
+    def try_reserve(self, upper_bound_usd: float) -> Reservation | None:
+        """A reservation for one call of at most so much, or None where it does not fit now."""
+        usd = upper_bound_usd * self._stretch
+        if not self._fits(usd):
+            return None
+        self._reserved += usd
+        self._open += 1
+        return Reservation(usd)
+
+    async def reserve(self, upper_bound_usd: float) -> Reservation | None:
+        """A reservation, waited for while requests in flight may still give money back; None: budget reached."""
+        while True:
+            reservation = self.try_reserve(upper_bound_usd)
+            if reservation is not None or not self._open:
+                return reservation
+            await self._next_settlement()
+
+    def settle(self, reservation: Reservation, usd: float) -> None:
+        """Nothing; the call is counted, its cost is spent, and what it did not need is free again."""
+        self._release(reservation)
+        self.spent_usd += usd
+        self.spent_calls += 1
+        if usd > reservation.usd > 0:
+            self._stretch *= usd / reservation.usd
+
+    def cancel(self, reservation: Reservation) -> None:
+        """Nothing; a request that was never sent costs neither money nor a call."""
+        self._release(reservation)
+
+    def _fits(self, usd: float) -> bool:
+        if self.limit_calls is not None and self.spent_calls + self._open >= self.limit_calls:
+            return False
+        if self.limit_usd is None:
+            return True
+        return self.spent_usd + self._reserved + usd <= self.limit_usd + _ROUNDING
+
+    def _release(self, reservation: Reservation) -> None:
+        self._open -= 1
+        self._reserved = self._reserved - reservation.usd if self._open else 0.0
+        if self._settled is not None:
+            self._settled.set_result(None)
+            self._settled = None
+
+    async def _next_settlement(self) -> None:
+        if self._settled is None:
+            self._settled = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._settled)

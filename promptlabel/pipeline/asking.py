@@ -1,0 +1,142 @@
+"""Which questions are to be asked: the missing votes of prompt rules, rendered lazily, rule by rule in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from promptlabel.errors import Fault, ModelError, PromptlabelError, raise_if_any
+from promptlabel.llm.client import Client
+from promptlabel.llm.connecting import connect
+from promptlabel.llm.jobs import Job
+from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, vote_key
+from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
+from promptlabel.rules.loading import Task
+from promptlabel.rules.prompt import PromptRule
+from promptlabel.settings import ModelSettings
+from promptlabel.store.contract import Store
+
+Item = TypeVar("Item")
+
+CHUNK = 64
+"""Traces taken from one rule before the next rule's turn: long enough for shared prefixes to stay cached,
+short enough that a run cut off by its budget has asked every rule of the same traces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One prompt rule asked of one model."""
+
+    prompt: PromptRule
+    rule: RegisteredRule
+    client: Client
+    decode: Decode
+    few_shot: bool
+
+    def question(self, trace: Trace, sample: int) -> Question:
+        """The rendered question."""
+        return self.prompt.question(trace, decode=self.decode, few_shot=self.few_shot, sample=sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A vote that is missing, with its question and the digest of the request that would answer it."""
+
+    asking: Asking
+    trace: Trace
+    question: Question
+    request: str
+
+    @property
+    def key(self) -> str:
+        """The key of the vote."""
+        return vote_key(self.asking.rule, self.trace, self.question.sample)
+
+    @property
+    def job(self) -> Job:
+        """The vote's question, for a sender."""
+        return Job(self.question, self.request, self.asking.rule, self)
+
+    def answered(self, answer: Answer) -> Vote:
+        """The vote that this answer amounts to."""
+        return answered_vote(self.asking.prompt, self.asking.rule, self.trace, self.question, answer)
+
+    def failed(self, error: ModelError) -> Vote:
+        """The dead letter that this failure leaves."""
+        return failed_vote(self.asking.rule, self.trace, self.question.sample, error, self.request)
+
+
+def connect_models(settings: Mapping[str, ModelSettings], names: Iterable[str]) -> dict[str, Client]:
+    """A client for each named model."""
+    return {name: connect(name, settings[name]) for name in sorted(set(names))}
+
+
+def askings(
+    task: Task,
+    settings: Mapping[str, ModelSettings],
+    clients: Mapping[str, Client],
+    names: Sequence[str] = (),
+) -> list[Asking]:
+    """The task's prompt rules (those named, all without names), each with each of its models.
+
+    Raises:
+        InputError: where a rule asks for a decoding that its model cannot give.
+    """
+    registered = {(rule.rule, rule.model): rule for rule in task.registered(settings)}
+    found, faults = [], []
+    for prompt in task.prompts:
+        for model in prompt.models if not names or prompt.name in names else ():
+            client = clients[model]
+            decode = prompt.spec.decode or settings[model].decode or client.decodes[0]
+            if decode not in client.decodes:
+                faults.append(_cannot_decode(task, prompt, model, decode, client))
+            few_shot = settings[model].provider == "local"
+            found.append(Asking(prompt, registered[prompt.name, model], client, decode, few_shot))
+    raise_if_any(faults)
+    return found
+
+
+def _cannot_decode(task: Task, prompt: PromptRule, model: str, decode: Decode, client: Client) -> Fault:
+    able = ", ".join(client.decodes)
+    return Fault(
+        f"model '{model}' cannot answer by {decode} (it can: {able})",
+        f"{task.name}/{prompt.name}",
+        key="decode",
+    )
+
+
+def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
+    """The askings of each model, in their order."""
+    groups: dict[str, list[Asking]] = {}
+    for asking in asked:
+        groups.setdefault(asking.rule.model, []).append(asking)
+    return groups
+
+
+def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
+    """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
+    for trace, sample in store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit):
+        yield render(asking, trace, sample)
+
+
+def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:
+    """The vote that is wanted of the trace, or its dead letter where the prompt cannot be rendered for it."""
+    try:
+        question = asking.question(trace, sample)
+    except PromptlabelError as error:
+        return failed_vote(asking.rule, trace, sample, error)
+    return Wanted(asking, trace, question, request_digest(asking.rule.model_hash, question))
+
+
+def interleaved(streams: Sequence[Iterator[Item]], size: int = CHUNK) -> Iterator[list[Item]]:
+    """Chunks of up to `size` items, one stream after the other, round and round until all are empty."""
+    waiting = list(streams)
+    while waiting:
+        for stream in tuple(waiting):
+            chunk = list(islice(stream, size))
+            if chunk:
+                yield chunk
+            if len(chunk) < size:
+                waiting.remove(stream)

@@ -1,0 +1,177 @@
+"""The rows of our own export kinds, streamed from the store, and their Parquet columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from promptlabel.evals.freezing import Refusal
+from promptlabel.evals.versions import EvalVersion, read_versions
+from promptlabel.pipeline.files import Columns, struct
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import Posterior
+from promptlabel.review.adjudication import decide
+from promptlabel.rules.loading import Task
+from promptlabel.store.contract import PosteriorTable
+from promptlabel.training.export import Labels, TrainingRow, training_rows
+from promptlabel.training.guard import EvalOverlap
+
+Row: TypeAlias = Mapping[str, Any]
+RowSource: TypeAlias = Callable[[Workspace, Task, list[Refusal]], Iterator[Row]]
+
+
+def vote_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+    """The task's current votes of every status."""
+    for rule, vote in workspace.store.votes(task.name):
+        yield {
+            "trace_id": vote.trace_id,
+            "task": task.name,
+            "rule": rule.rule,
+            "model": rule.model,
+            "label": vote.label,
+            "status": vote.status,
+            "confidence": vote.confidence,
+            "distribution": vote.distribution,
+        }
+
+
+def posterior_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+    """The posteriors of the task's last fit."""
+    for posterior in posteriors(workspace.store.posteriors(task.name)):
+        yield {
+            "trace_id": posterior.trace_id,
+            "task": task.name,
+            "label": posterior.label,
+            "confidence": posterior.confidence,
+            "probs": posterior.probs,
+        }
+
+
+def queue_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+    """What waits for review, in order of presentation."""
+    for pick in workspace.store.queue(task.name, undecided=True):
+        yield {
+            "trace_id": pick.trace_id,
+            "task": task.name,
+            "lane": pick.lane,
+            "score": pick.score,
+            "probability": pick.probability,
+            "reason": pick.reason,
+        }
+
+
+def gold_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+    """The label that people agree on, a row a trace."""
+    for decision in decide(workspace.store.reviews(task.name), workspace.store.gold(task.name)):
+        yield {
+            "trace_id": decision.trace_id,
+            "task": task.name,
+            "label": decision.label,
+            "reviewer": ", ".join(decision.reviewers),
+            "timestamp": decision.at,
+            "blind": decision.blind,
+            "lane": decision.lane,
+            "probability": decision.probability,
+        }
+
+
+def training_row_records(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[Row]:
+    """The task's training rows; what may not be trained on is added to `refused`."""
+    for row in guarded_rows(workspace, task, refused):
+        yield row.record()
+
+
+def guarded_rows(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[TrainingRow]:
+    """The training rows of the task, streamed; what may not be trained on is added to `refused`."""
+    found = training_rows(
+        workspace.store.traces(), _labels(workspace, task), _overlap(workspace), task.spec.holdout_after
+    )
+    for item in found:
+        if isinstance(item, Refusal):
+            refused.append(item)
+        else:
+            yield item
+
+
+def posteriors(table: PosteriorTable | None) -> Iterator[Posterior]:
+    """The rows of a fit as records; none before the first fit."""
+    if table is None:
+        return
+    for trace_id, probs in zip(table.trace_ids, table.probs, strict=True):
+        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)))
+
+
+def frozen_versions(workspace: Workspace) -> tuple[EvalVersion, ...]:
+    """All frozen versions of all tasks, those without rules today among them."""
+    folder = workspace.project.evals
+    tasks = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return tuple(version for path in tasks for version in read_versions(path))
+
+
+def _labels(workspace: Workspace, task: Task) -> Labels:
+    store = workspace.store
+    fitted, votes = store.posteriors(task.name), store.vote_table(task.name, task.labels)
+    decisions = decide(store.reviews(task.name), store.gold(task.name))
+    voted = np.any(votes.votes >= 0, axis=1).tolist()
+    return Labels(
+        task=task.name,
+        names=tuple(task.labels),
+        posteriors={posterior.trace_id: posterior for posterior in posteriors(fitted)},
+        fitted_at=fitted.fitted_at if fitted else None,
+        decisions={decision.trace_id: decision for decision in decisions},
+        covered={trace_id for trace_id, covered in zip(votes.trace_ids, voted, strict=True) if covered},
+    )
+
+
+def _overlap(workspace: Workspace) -> EvalOverlap:
+    return EvalOverlap.of(frozen_versions(workspace))
+
+
+ROW_SOURCES: Final[Mapping[str, RowSource]] = {
+    "training": training_row_records,
+    "votes": vote_rows,
+    "posteriors": posterior_rows,
+    "queue": queue_rows,
+    "gold": gold_rows,
+}
+
+
+def columns(kind: str, tasks: tuple[Task, ...]) -> Columns:
+    """The Parquet columns of a kind of rows; label probabilities are an object with every label of the tasks."""
+    probs = struct({label: "DOUBLE" for task in tasks for label in task.labels})
+    key = {"trace_id": "VARCHAR", "task": "VARCHAR"}
+    return key | _COLUMNS[kind] | dict.fromkeys(_PROBABILITIES.get(kind, ()), probs)
+
+
+_PROBABILITIES: Final = {"training": ("probs",), "votes": ("distribution",), "posteriors": ("probs",)}
+_MESSAGES: Final = struct({"role": "VARCHAR", "content": "VARCHAR", "timestamp": "TIMESTAMPTZ"}) + "[]"
+_COLUMNS: Final[Mapping[str, dict[str, str]]] = {
+    "training": {
+        "label": "VARCHAR",
+        "weight": "DOUBLE",
+        "source": "VARCHAR",
+        "as_of": "TIMESTAMPTZ",
+        "input": "VARCHAR",
+        "output": "VARCHAR",
+        "messages": _MESSAGES,
+    },
+    "votes": {
+        "rule": "VARCHAR",
+        "model": "VARCHAR",
+        "label": "VARCHAR",
+        "status": "VARCHAR",
+        "confidence": "DOUBLE",
+    },
+    "posteriors": {"label": "VARCHAR", "confidence": "DOUBLE"},
+    "queue": {"lane": "VARCHAR", "score": "DOUBLE", "probability": "DOUBLE", "reason": "VARCHAR"},
+    "gold": {
+        "label": "VARCHAR",
+        "reviewer": "VARCHAR",
+        "timestamp": "TIMESTAMPTZ",
+        "blind": "BOOLEAN",
+        "lane": "VARCHAR",
+        "probability": "DOUBLE",
+    },
+}

@@ -1,0 +1,90 @@
+"""`fit`: the current votes of a task become a posterior for every trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlabel.errors import Fault, fail
+from promptlabel.labelmodel import LabelModel
+from promptlabel.labelmodel.model import Method
+from promptlabel.pipeline.gold import split_gold
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import ABSTAIN, JsonValue
+from promptlabel.rules.loading import Task
+from promptlabel.store.contract import PosteriorTable, VoteTable
+
+ENOUGH_GOLD_FOR_TEXT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What the gate chose, the figures it took it on, and the mean share of each label."""
+
+    task: str
+    chosen: str
+    traces: int
+    gold: int
+    shares: Mapping[str, float]
+    report: Mapping[str, JsonValue]
+
+
+def fit(
+    workspace: Workspace, task: Task, *, method: Method = "auto", now: datetime | None = None
+) -> FitReport:
+    """The fitted label model's choice; its posteriors are in the store.
+
+    Raises:
+        InputError: when the task has no traces or no rules to fit on.
+    """
+    table = workspace.store.vote_table(task.name, task.labels)
+    _require_votes(task, table)
+    gold = gold_column(workspace, task, table)
+    text = _texts(workspace, method, gold)
+    model = LabelModel(len(task.labels), method=method, class_balance=_balance(task))
+    model.fit(table.votes, gold=gold, text=text, soft=table.soft)
+    probs = model.predict_proba(table.votes, text=text, soft=table.soft)
+    workspace.store.save_posteriors(
+        PosteriorTable(
+            task=task.name,
+            labels=task.labels,
+            trace_ids=table.trace_ids,
+            probs=probs,
+            fitted_at=now or datetime.now(UTC),
+            chosen=model.chosen,
+            report=model.report,
+        )
+    )
+    shares = dict(zip(task.labels, probs.mean(axis=0).tolist(), strict=True))
+    return FitReport(task.name, model.chosen, len(probs), int((gold >= 0).sum()), shares, model.report)
+
+
+def gold_column(workspace: Workspace, task: Task, table: VoteTable) -> npt.NDArray[np.int64]:
+    """Label indices ``[n]`` of the gold a label model may see, in the table's rows; -1 where there is none."""
+    teaching = {decision.trace_id: decision.label for decision in split_gold(workspace, task).teaching}
+    index = {label: position for position, label in enumerate(task.labels)}
+    return np.array(
+        [index.get(teaching.get(trace_id, ""), ABSTAIN) for trace_id in table.trace_ids], dtype=np.int64
+    )
+
+
+def _require_votes(task: Task, table: VoteTable) -> None:
+    if not table.trace_ids:
+        fail(Fault("no traces yet; run: promptlabel ingest FILE...", key=task.name))
+    if not table.rules or not (table.votes >= 0).any():
+        fail(Fault("no votes yet; run: promptlabel vote", key=task.name))
+
+
+def _balance(task: Task) -> list[float] | None:
+    balance = task.spec.class_balance
+    return [balance[label] for label in task.labels] if balance else None
+
+
+def _texts(workspace: Workspace, method: Method, gold: npt.NDArray[np.int64]) -> list[str] | None:
+    if method not in ("auto", "anchored") or (gold >= 0).sum() < ENOUGH_GOLD_FOR_TEXT:
+        return None
+    return [trace.transcript for trace in workspace.store.traces()]

@@ -1,0 +1,66 @@
+"""Files into the store: read for faults first, stored after, signals brought up to date last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Final, TypeVar
+
+from promptlabel.records import Event, Gold, Trace
+from promptlabel.store.contract import Added, Store
+from promptlabel.traces.reading import read_files
+from promptlabel.traces.signals import compute_signals
+
+_CHUNK: Final = 2000
+_NOTHING: Final = Added(0, 0)
+_Record = TypeVar("_Record", Trace, Event, Gold)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did: rows that were new and rows that were there already, and signals computed anew."""
+
+    traces: Added
+    events: Added
+    gold: Added
+    signals: int
+
+
+def ingest(store: Store, paths: Sequence[Path]) -> IngestReport:
+    """Counts of what the files added to the store; the same files again add nothing.
+
+    Raises:
+        InputError: with every fault of the files, or with every trace id that is stored with other content;
+            nothing is stored then.
+    """
+    kinds = {type(record) for record in read_files(paths)}  # raises on any fault before anything is stored
+    return IngestReport(
+        traces=store.add_traces(_records(Trace, paths)) if Trace in kinds else _NOTHING,
+        events=store.add_events(_records(Event, paths)) if Event in kinds else _NOTHING,
+        gold=store.add_gold(_records(Gold, paths)) if Gold in kinds else _NOTHING,
+        signals=update_signals(store),
+    )
+
+
+def update_signals(store: Store) -> int:
+    """The number of traces whose signals were out of date and are computed anew."""
+    ids = store.traces_with_new_events()
+    for start in range(0, len(ids), _CHUNK):
+        store.add_signals(_signals(store, ids[start : start + _CHUNK]))
+    return len(ids)
+
+
+def _records(kind: type[_Record], paths: Sequence[Path]) -> Iterator[_Record]:
+    return (record for record in read_files(paths) if isinstance(record, kind))
+
+
+def _signals(store: Store, ids: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
+    events = {
+        trace_id: list(same) for trace_id, same in groupby(store.events(ids), lambda event: event.trace_id)
+    }
+    return [
+        (trace.trace_id, compute_signals(trace, events.get(trace.trace_id, ())))
+        for trace in store.traces(ids)
+    ]

@@ -1,0 +1,207 @@
+"""`report`: the figures of all tasks gathered from store and evals, as one HTML file and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from promptlabel.evals.audit import NONE, Audit
+from promptlabel.evals.intervals import Estimate
+from promptlabel.evals.periods import month
+from promptlabel.evals.versions import EvalVersion, read_versions
+from promptlabel.flywheel.drift import freshness
+from promptlabel.flywheel.figures import (
+    Comparison,
+    EvalFigures,
+    ModelFigures,
+    MonthFigures,
+    QueueFigures,
+    ReportFigures,
+    RuleFigures,
+    TaskFigures,
+    VersionFigures,
+    compare,
+    posterior_figures,
+)
+from promptlabel.flywheel.gap import Gap, category_gap
+from promptlabel.flywheel.report import report_html
+from promptlabel.labelmodel import LabelModel
+from promptlabel.pipeline.analyze import RuleRow, analyze
+from promptlabel.pipeline.audit import audit_judged
+from promptlabel.pipeline.files import write_bytes
+from promptlabel.pipeline.judging import Judged, judge
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import Trace
+from promptlabel.review.adjudication import decide
+from promptlabel.rules.loading import Task
+from promptlabel.store.contract import PosteriorTable, Store, VoteTable
+
+SEED = 0
+"""The report draws random numbers for its null distributions; fixed, so that it says the same twice."""
+
+FIRST_ITEMS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """Where the report is, how many traces it speaks of, and all its figures."""
+
+    path: str
+    rows: int
+    figures: ReportFigures
+
+
+def report(workspace: Workspace, out: Path | None = None, *, now: datetime | None = None) -> ReportResult:
+    """The report of the workspace's tasks, written whole or not at all; by default ``report.html``."""
+    path = out or workspace.project.root / "report.html"
+    spent = workspace.store.spent()
+    figures = ReportFigures(
+        project=workspace.project.root.resolve().name,
+        made_at=now or datetime.now(UTC),
+        usd=spent.usd,
+        calls=spent.calls,
+        tasks=tuple(task_figures(workspace, task) for task in workspace.tasks),
+    )
+    write_bytes(path, report_html(figures).encode())
+    return ReportResult(str(path), workspace.store.count_traces(), figures)
+
+
+def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
+    """Everything the report shows of a task."""
+    store = workspace.store
+    table, fitted = store.vote_table(task.name, task.labels), store.posteriors(task.name)
+    analysis = analyze(workspace, task)
+    production = [_slim(trace) for trace in store.traces()]
+    judged = judge(workspace, task, table, fitted) if fitted else None
+    return TaskFigures(
+        task=task.name,
+        labels=task.spec.labels,
+        traces=len(production),
+        gold=len(decide(store.reviews(task.name), store.gold(task.name))),
+        rules=tuple(_rule(row) for row in analysis.rules),
+        n_eff=analysis.n_eff,
+        audit=audit_judged(judged, store.queue(task.name), len(table.trace_ids), task.labels)
+        if judged
+        else Audit(None, NONE, 0),
+        queue=_queue(store, task.name),
+        evals=_evals(read_versions(workspace.project.evals / task.name), production),
+        model=_model(fitted) if fitted else None,
+        posterior=posterior_figures(fitted.probs, fitted.labels) if fitted else None,
+        comparison=_comparison(task, table, judged) if judged else None,
+        gap=_gap(judged, production) if judged else None,
+    )
+
+
+def _slim(trace: Trace) -> Trace:
+    """What freshness needs of a trace, so that all of them fit into memory."""
+    return Trace(trace.trace_id, trace.timestamp, category=trace.category)
+
+
+def _rule(row: RuleRow) -> RuleFigures:
+    return RuleFigures(
+        rule=row.rule,
+        kind=row.kind,
+        model=row.model,
+        votes=row.votes,
+        calls=row.calls,
+        coverage=row.coverage,
+        overlap=row.overlap,
+        conflict=row.conflict,
+        accuracy=_accuracy(row),
+        usd=row.usd,
+    )
+
+
+def _accuracy(row: RuleRow) -> Estimate | None:
+    if row.accuracy is None or row.accuracy_low is None or row.accuracy_high is None:
+        return None
+    return Estimate(row.accuracy, row.accuracy_low, row.accuracy_high)
+
+
+def _queue(store: Store, task: str) -> QueueFigures:
+    waiting = store.queue(task, undecided=True)
+    return QueueFigures(
+        waiting=Counter(pick.lane for pick in waiting),
+        decided=len(store.queue(task)) - len(waiting),
+        first=tuple(waiting[:FIRST_ITEMS]),
+    )
+
+
+def _model(fitted: PosteriorTable) -> ModelFigures:
+    compared = fitted.report.get("compared")
+    return ModelFigures(
+        chosen=fitted.chosen,
+        reason=str(fitted.report.get("reason", "")),
+        compared=compared if isinstance(compared, Mapping) else {},
+        fitted_at=fitted.fitted_at,
+    )
+
+
+def _comparison(task: Task, table: VoteTable, judged: Judged) -> Comparison | None:
+    unseen, basis = _unseen(judged)
+    if not len(unseen.rows) or not table.rules:
+        return None
+    votes = table.votes[unseen.rows]
+    majority = LabelModel(len(task.labels), method="majority", class_balance=_even(task))
+    return compare(
+        unseen.probs,
+        majority.fit(votes).predict_proba(votes),
+        Columns(votes, tuple(rule.rule for rule in table.rules)),
+        unseen.gold,
+        basis,
+    )
+
+
+def _unseen(judged: Judged) -> tuple[Judged, str]:
+    """The gold that the stored fit had not seen; where it saw all, all, with probabilities of fits without it."""
+    unseen = judged.where(~judged.seen)
+    if len(unseen.rows):
+        return unseen, f"{len(unseen.rows)} human labels that the label model never saw"
+    return judged, f"{len(judged.rows)} human labels, each judged by a fit without it (five folds)"
+
+
+def _even(task: Task) -> list[float]:
+    return [1 / len(task.labels)] * len(task.labels)
+
+
+def _gap(judged: Judged, production: Iterable[Trace]) -> Gap | None:
+    unseen, _ = _unseen(judged)
+    category_of = {trace.trace_id: trace.category for trace in production}
+    categories = [category_of[decision.trace_id] or "none" for decision in unseen.decisions]
+    right = unseen.probs.argmax(axis=1) == unseen.gold
+    return category_gap(categories, right, np.random.default_rng(SEED))
+
+
+def _evals(versions: Sequence[EvalVersion], production: Sequence[Trace]) -> EvalFigures:
+    if not versions:
+        return EvalFigures((), None, ())
+    cases = [case.trace for case in versions[-1].cases]
+    return EvalFigures(
+        versions=tuple(_version(version) for version in versions),
+        freshness=freshness(cases, production, np.random.default_rng(SEED)),
+        months=_months(cases, production),
+    )
+
+
+def _version(version: EvalVersion) -> VersionFigures:
+    as_of = max((case.as_of for case in version.cases), default=None)
+    return VersionFigures(
+        version=version.version,
+        cases=len(version.cases),
+        fresh=sum(case.since == version.version for case in version.cases),
+        labels=Counter(case.label for case in version.cases),
+        as_of=as_of,
+    )
+
+
+def _months(cases: Sequence[Trace], production: Sequence[Trace]) -> tuple[MonthFigures, ...]:
+    ours, all_of_them = Counter(map(month, cases)), Counter(map(month, production))
+    return tuple(
+        MonthFigures(name, ours[name] / max(len(cases), 1), all_of_them[name] / len(production))
+        for name in sorted(all_of_them)
+    )

@@ -1,0 +1,146 @@
+"""Sends the questions of all models at once, each model through a sender of its own, all on one budget."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from promptlabel.llm.client import Client
+from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
+from promptlabel.llm.ledger import Account
+from promptlabel.llm.sender import Sender
+from promptlabel.pipeline.asking import Wanted
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.pipeline.writing import VoteWriter
+from promptlabel.records import Answer, Vote
+from promptlabel.store.contract import Store
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What all senders did together; `stopped` and `message` are those of the first that ended early."""
+
+    calls: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    stopped: str | None = None
+    message: str = ""
+
+
+Chunk = Sequence[Wanted | Vote]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """All that one model is to be asked, in chunks that share what can be looked up at once."""
+
+    client: Client
+    chunks: Iterable[Chunk]
+
+
+class _Delivery:
+    """Turns outcomes into votes in line for the store, and counts what took no request."""
+
+    def __init__(self, store: Store, writer: VoteWriter) -> None:
+        self.cached = 0
+        self._store = store
+        self._writer = writer
+
+    async def jobs(self, chunks: Iterable[Chunk]) -> AsyncIterator[Job]:
+        """The questions that have to be asked; what was answered before, or cannot be rendered, is put at once."""
+        for chunk in chunks:
+            missing = [item for item in chunk if isinstance(item, Wanted)]
+            known = self._store.answers([item.request for item in missing])
+            for broken in (item for item in chunk if isinstance(item, Vote)):
+                await self._writer.put(broken)
+            for item in missing:
+                if item.request in known:
+                    await self._reuse(item, known[item.request])
+                else:
+                    yield item.job
+
+    async def deliver(self, outcome: Outcome) -> None:
+        """Nothing, once the outcome's vote and attempts are in line to be written."""
+        item = cast("Wanted", outcome.job.item)
+        if outcome.pending:
+            await self._writer.put(None, outcome.attempts)
+        elif not isinstance(outcome.result, Answer):
+            await self._writer.put(item.failed(outcome.result), outcome.attempts)
+        elif outcome.attempts:
+            await self._writer.put(item.answered(outcome.result), outcome.attempts)
+        else:
+            await self._reuse(item, outcome.result)
+
+    async def _reuse(self, item: Wanted, answer: Answer) -> None:
+        self.cached += 1
+        await self._writer.put(item.answered(answer))
+
+
+async def send_all(workspace: Workspace, questions: Mapping[str, Questions], writer: VoteWriter) -> Sent:
+    """What was sent, by model name, once all votes are delivered or the run was stopped by signal, budget or failure."""
+    account = open_account(workspace)
+    delivery = _Delivery(workspace.store, writer)
+    models = workspace.project.settings.models
+    senders = {
+        name: Sender(asked.client, Limits.of(models[name]), account) for name, asked in questions.items()
+    }
+    try:
+        with _stopping_on_signals(tuple(senders.values())):
+            reports = await asyncio.gather(
+                *(
+                    senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
+                    for name, asked in questions.items()
+                )
+            )
+    finally:
+        await asyncio.gather(*(asked.client.close() for asked in questions.values()))
+    return _summed(reports, delivery.cached)
+
+
+def open_account(workspace: Workspace) -> Account:
+    """The project's budget, less all it has ever spent."""
+    budget, spent = workspace.project.settings.budget, workspace.store.spent()
+    return Account(budget.usd, budget.calls, spent_usd=spent.usd, spent_calls=spent.calls)
+
+
+def _summed(reports: Sequence[SendReport], cached: int) -> Sent:
+    early = next((report for report in reports if report.stopped), SendReport())
+    return Sent(
+        calls=sum(report.calls for report in reports),
+        cached=cached,
+        input_tokens=sum(report.input_tokens for report in reports),
+        output_tokens=sum(report.output_tokens for report in reports),
+        usd=sum(report.usd for report in reports),
+        stopped=early.stopped,
+        message=early.message,
+    )
+
+
+@contextmanager
+def _stopping_on_signals(senders: Sequence[Sender]) -> Iterator[None]:
+    """While inside, an interrupt lets what is in flight finish instead of tearing the run down."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for sender in senders:
+            sender.stop()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

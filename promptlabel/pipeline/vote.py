@@ -1,0 +1,159 @@
+"""`vote` and `retry`: run the rules over the traces that lack a vote, within the budget, resumable at any point."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from promptlabel.errors import Fault, fail, nearest
+from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
+from promptlabel.pipeline.calibrating import calibrate_votes
+from promptlabel.pipeline.coding import cast_code_votes
+from promptlabel.pipeline.progress import Progress, Unwatched
+from promptlabel.pipeline.sending import Questions, Sent, send_all
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.pipeline.writing import VoteWriter
+from promptlabel.records import Status
+from promptlabel.rules.loading import Task
+
+
+@dataclass(frozen=True, slots=True)
+class VoteReport:
+    """What this run did; `seconds` is wall time, `dead_letters` votes of these tasks wait for `retry`, for `causes`.
+
+    Attributes:
+        cached: votes whose answer had been paid for before, for an equal request.
+        stopped: why the run ended early (``budget``, ``interrupted``, ``auth`` ...), None when it did not.
+    """
+
+    votes: int
+    abstains: int
+    malformed: int
+    errors: int
+    calls: int
+    cached: int
+    tokens: Mapping[str, int]
+    usd: float
+    seconds: float
+    dead_letters: int
+    causes: Mapping[str, int]
+    stopped: str | None
+    message: str
+
+    @property
+    def exit_code(self) -> int:
+        """1 while the run is incomplete or dead letters wait."""
+        return 1 if self.stopped or self.dead_letters else 0
+
+
+def vote(
+    workspace: Workspace,
+    *,
+    rules: Sequence[str] = (),
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> VoteReport:
+    """What the run did; everything it learnt is durable.
+
+    Raises:
+        InputError: for a rule nobody knows, a model that cannot decode as asked, or a key that is missing.
+    """
+    started = time.monotonic()
+    require_rules(workspace.tasks, rules)
+    for task in workspace.tasks:
+        workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
+    counts, sent = asyncio.run(_cast(workspace, rules, limit, progress or Unwatched()))
+    for task in workspace.tasks:
+        calibrate_votes(workspace, task)
+    dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
+    return VoteReport(
+        votes=counts["vote"],
+        abstains=counts["abstain"],
+        malformed=counts["malformed"],
+        errors=counts["error"],
+        calls=sent.calls,
+        cached=sent.cached,
+        tokens={"input": sent.input_tokens, "output": sent.output_tokens},
+        usd=sent.usd,
+        seconds=time.monotonic() - started,
+        dead_letters=len(dead),
+        causes=Counter(letter.cause for letter in dead),
+        stopped=sent.stopped,
+        message=sent.message,
+    )
+
+
+def retry(workspace: Workspace, *, rules: Sequence[str] = (), progress: Progress | None = None) -> VoteReport:
+    """What came of asking again for every malformed or failed vote of these tasks."""
+    for task in workspace.tasks:
+        workspace.store.drop_dead_letters(task.name)
+    return vote(workspace, rules=rules, progress=progress)
+
+
+def require_rules(tasks: Sequence[Task], names: Sequence[str]) -> None:
+    """Nothing when every name is a rule of one of the tasks.
+
+    Raises:
+        InputError: naming each unknown rule and the rule most like it.
+    """
+    known = {rule.name for task in tasks for rule in task.rules}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        fail(tuple(Fault(f"no rule '{name}'{nearest(name, known)}", key="--rule") for name in unknown))
+
+
+def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
+    """Every prompt rule of the tasks (those named, all without names), each with each of its models."""
+    models = workspace.project.settings.models
+    prompts = [
+        prompt for task in workspace.tasks for prompt in task.prompts if not rules or prompt.name in rules
+    ]
+    clients = connect_models(models, (model for prompt in prompts for model in prompt.models))
+    return [asking for task in workspace.tasks for asking in askings(task, models, clients, rules)]
+
+
+async def _cast(
+    workspace: Workspace, rules: Sequence[str], limit: int | None, progress: Progress
+) -> tuple[Mapping[Status, int], Sent]:
+    asked = all_askings(workspace, rules)
+    progress.begin(_missing(workspace, rules, limit))
+    writer = VoteWriter(workspace.store, progress)
+    try:
+        for task in workspace.tasks:
+            await cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
+        sent = await send_all(workspace, _questions(workspace, asked, limit), writer)
+    finally:
+        await writer.close()
+    return writer.counts, sent
+
+
+def _questions(workspace: Workspace, asked: Sequence[Asking], limit: int | None) -> dict[str, Questions]:
+    return {
+        name: Questions(
+            group[0].client, interleaved([wanted(workspace.store, asking, limit) for asking in group])
+        )
+        for name, group in by_model(asked).items()
+    }
+
+
+def _missing(workspace: Workspace, rules: Sequence[str], limit: int | None) -> int:
+    """How many votes this run is to cast."""
+    traces = workspace.store.count_traces()
+    return sum(_missing_of(workspace, task, traces, rules, limit) for task in workspace.tasks)
+
+
+def _missing_of(
+    workspace: Workspace, task: Task, traces: int, rules: Sequence[str], limit: int | None
+) -> int:
+    cast = workspace.store.count_votes(task.name)
+    samples = {prompt.name: prompt.spec.samples for prompt in task.prompts}
+    missing = 0
+    for rule in task.registered(workspace.project.settings.models):
+        if not rules or rule.rule in rules:
+            wanted = samples.get(rule.rule, 1)
+            done = sum(cast.get((rule.rule, rule.model), {}).values())
+            missing += min(traces * wanted - done, (limit or traces) * wanted)
+    return missing

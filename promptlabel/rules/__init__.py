@@ -1,0 +1,1 @@
+"""Rules: what people write in `rules/<task>/`, checked, and turned into questions and code votes."""

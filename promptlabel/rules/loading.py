@@ -1,0 +1,156 @@
+"""The rules folder: every task, its prompt rules and its heuristics, or every fault in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from promptlabel.errors import Fault, nearest, raise_if_any
+from promptlabel.records import RegisteredRule
+from promptlabel.rules.heuristic import Heuristic
+from promptlabel.rules.heuristics_file import load_heuristics
+from promptlabel.rules.prompt import PromptRule
+from promptlabel.rules.rule_file import read_rule, read_task
+from promptlabel.rules.spec import TaskSpec
+from promptlabel.settings import ModelSettings, Project
+
+TASK_FILE: Final = "task.yaml"
+HEURISTICS_FILE: Final = "heuristics.py"
+CODE_MODEL: Final = "code"
+
+_RULE_ENDINGS: Final = (".yaml", ".jinja")
+_MISTAKEN_ENDINGS: Final[Mapping[str, str]] = {".yml": ".yaml", ".j2": ".jinja", ".jinja2": ".jinja"}
+_RULE_NAME: Final = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A labelling task and its active rules, each kind in order of name."""
+
+    spec: TaskSpec
+    prompts: tuple[PromptRule, ...]
+    heuristics: tuple[Heuristic, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the task and of its folder."""
+        return self.spec.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order in which arrays number them."""
+        return tuple(self.spec.labels)
+
+    @property
+    def rules(self) -> tuple[PromptRule | Heuristic, ...]:
+        """All rules in order of name."""
+        return tuple(sorted((*self.prompts, *self.heuristics), key=lambda rule: rule.name))
+
+    def registered(self, models: Mapping[str, ModelSettings]) -> tuple[RegisteredRule, ...]:
+        """The rules as the store knows them: one for each model of a prompt rule, ``code`` for a heuristic."""
+        return tuple(entry for rule in self.rules for entry in _registered(rule, models))
+
+
+def _registered(
+    rule: PromptRule | Heuristic, models: Mapping[str, ModelSettings]
+) -> Iterator[RegisteredRule]:
+    if isinstance(rule, Heuristic):
+        yield RegisteredRule(rule.task, rule.name, rule.kind, CODE_MODEL, rule.rule_hash, "")
+        return
+    for name in rule.models:
+        identity = models[name].identity
+        yield RegisteredRule(rule.task, rule.name, rule.kind, name, rule.rule_hash, identity)
+
+
+def load_tasks(project: Project, names: Sequence[str] = ()) -> tuple[Task, ...]:
+    """The tasks of a project in order of name, or those named; `heuristics.py` files are run.
+
+    Raises:
+        InputError: every fault of every file of these tasks, and every name that no task has.
+    """
+    folders = _task_folders(project.rules)
+    faults = list(_name_faults(project.rules, folders, names))
+    tasks = []
+    for name, folder in folders.items():
+        if not names or name in names:
+            task, found = _load_task(folder, project.settings.models)
+            faults += found
+            tasks += [task] if task else []
+    raise_if_any(faults)
+    return tuple(tasks)
+
+
+def _task_folders(rules: Path) -> dict[str, Path]:
+    if not rules.is_dir():
+        return {}
+    folders = sorted(path for path in rules.iterdir() if path.is_dir())
+    return {path.name: path for path in folders if not path.name.startswith((".", "_"))}
+
+
+def _name_faults(rules: Path, folders: Iterable[str], names: Iterable[str]) -> Iterator[Fault]:
+    if not folders:
+        yield Fault(f"holds no task: write {rules / 'TASK' / TASK_FILE}", str(rules))
+        return
+    for name in names:
+        if name not in folders:
+            yield Fault(f"no task is named '{name}'{nearest(name, folders)}", str(rules))
+
+
+def _load_task(folder: Path, models: Mapping[str, ModelSettings]) -> tuple[Task | None, list[Fault]]:
+    spec, faults = _read_task_of(folder)
+    faults += _file_name_faults(folder)
+    prompts = []
+    for path in _rule_files(folder):
+        rule, found = read_rule(path, spec, models)
+        faults += found
+        prompts += [rule] if rule and rule.spec.active else []
+    heuristics, found = _read_heuristics_of(folder, spec)
+    faults += [*found, *_repeated_rules(folder, heuristics)]
+    if spec is None:
+        return None, faults
+    return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(heuristics, key=_name_of))), faults
+
+
+def _name_of(rule: PromptRule | Heuristic) -> str:
+    return rule.name
+
+
+def _read_task_of(folder: Path) -> tuple[TaskSpec | None, list[Fault]]:
+    path = folder / TASK_FILE
+    if path.is_file():
+        return read_task(path)
+    return None, [Fault("is missing: it names the task and its labels", str(path))]
+
+
+def _read_heuristics_of(folder: Path, spec: TaskSpec | None) -> tuple[list[Heuristic], list[Fault]]:
+    path = folder / HEURISTICS_FILE
+    if not path.is_file():
+        return [], []
+    return load_heuristics(path, folder.name, tuple(spec.labels) if spec else None)
+
+
+def _rule_files(folder: Path) -> list[Path]:
+    files = (path for path in sorted(folder.iterdir()) if path.suffix in _RULE_ENDINGS and path.is_file())
+    return [path for path in files if path.name != TASK_FILE and not path.name.startswith(".")]
+
+
+def _file_name_faults(folder: Path) -> Iterator[Fault]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _MISTAKEN_ENDINGS:
+            right = path.with_suffix(_MISTAKEN_ENDINGS[path.suffix]).name
+            yield Fault(f"would be overlooked: rename it to {right}", str(path))
+    for path in _rule_files(folder):
+        if not _RULE_NAME.fullmatch(path.stem):
+            yield Fault("a rule's name has letters, digits, _, - and . only", str(path))
+
+
+def _repeated_rules(folder: Path, heuristics: Iterable[Heuristic]) -> Iterator[Fault]:
+    owners: dict[str, str] = {}
+    named = [(path.stem, path.name) for path in _rule_files(folder)]
+    for name, file in [*named, *((rule.name, HEURISTICS_FILE) for rule in heuristics)]:
+        if name in owners:
+            yield Fault(f"a rule named '{name}' is in {owners[name]} already", str(folder / file))
+        owners.setdefault(name, file)

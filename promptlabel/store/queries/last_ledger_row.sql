@@ -1,0 +1,1 @@
+SELECT batch, chain, segment, position FROM ledger ORDER BY batch DESC, relation DESC LIMIT 1

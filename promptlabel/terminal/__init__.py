@@ -1,0 +1,1 @@
+"""The edge to people at a terminal: tables, progress and errors, or JSON for machines."""

@@ -1,0 +1,69 @@
+"""A progress bar for long verbs, on stderr, with rate, time left, failures and money."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from promptlabel.records import Vote
+
+_stderr = Console(stderr=True, highlight=False)
+
+
+class VoteProgress:
+    """A bar that moves by one a vote; it stays silent where stderr is no terminal, or JSON was asked for."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=_stderr,
+            disable=as_json or not _stderr.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("votes", total=None, rate="", note="")
+        self._faults = 0
+        self._usd = 0.0
+
+    def begin(self, votes: int) -> None:
+        """Nothing; the bar's length is known."""
+        self._bar.update(self._task, total=votes)
+
+    def cast(self, vote: Vote, usd: float) -> None:
+        """Nothing; the bar moves by one."""
+        self._faults += vote.status in ("malformed", "error")
+        self._usd += usd
+        self._bar.update(self._task, advance=1, rate=self._rate(), note=self._note())
+
+    def _rate(self) -> str:
+        speed = self._bar.tasks[0].speed
+        return f"{speed:,.0f}/s" if speed else ""
+
+    def _note(self) -> str:
+        money = f"${self._usd:.4f}" if self._usd else ""
+        faults = f"[red]{self._faults} failed[/]" if self._faults else ""
+        return "  ".join(part for part in (money, faults) if part)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()

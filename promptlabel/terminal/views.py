@@ -1,0 +1,253 @@
+"""One view a verb: its result as the tables and sentences that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_screen = Console(highlight=False)
+
+_SHOWN: Final = 12
+"""Rows of a long list that are shown; the rest is counted."""
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        _screen.print(line, soft_wrap=True)
+
+
+def _next(*commands: str) -> None:
+    _say("", *(f"  [bold]{command}[/]" for command in commands))
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        numeric = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if numeric else "left", overflow="fold")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None or value != value else f"{value:.1%}"
+
+
+def _money(usd: float) -> str:
+    return f"${usd:,.4f}" if usd else "free"
+
+
+def _interval(figure: Mapping[str, float | None]) -> str:
+    estimate, low, high = figure["estimate"], figure["low"], figure["high"]
+    if estimate is None or low is None or high is None:
+        return "unknown"
+    return f"{estimate:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _clip(text: str, width: int = 90) -> str:
+    flat = " ".join(text.split())
+    return escape(flat if len(flat) <= width else flat[: width - 1] + "…")
+
+
+def _init(report: Any) -> None:
+    _say(f"Made {report.path} with {len(report.files)} files. Next:")
+    _next(f"cd {report.path}", "promptlabel ingest sample.jsonl", "promptlabel preview asks_again")
+
+
+def _ingest(report: Any) -> None:
+    table = _table("", ">new", ">there already")
+    for kind in ("traces", "events", "gold"):
+        added = getattr(report, kind)
+        table.add_row(kind, f"{added.added:,}", f"{added.present:,}")
+    _screen.print(table)
+
+
+def _check(report: Any) -> None:
+    _say(f"{report.rules} rules in {_count(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}")
+    for rule in report.renamed:
+        _say(f"{rule.task}/{rule.old} is now called {rule.new}; it keeps its votes")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _preview(report: Any) -> None:
+    if report.prompt:
+        _say("[dim]the prompt of the first trace[/]", escape(report.prompt), "")
+    table = _table(
+        "trace",
+        "model",
+        "answer",
+        "vote",
+        ">confidence",
+        "gold",
+        title=f"{report.rule} on {len(report.traces)}",
+    )
+    for row in report.traces:
+        vote = _colored_vote(row.vote or row.status, row.gold)
+        confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+        table.add_row(
+            escape(row.trace_id),
+            row.model,
+            _clip(row.answer or row.cause or "", 40),
+            vote,
+            confidence,
+            row.gold or "",
+        )
+    _screen.print(table)
+    for example in report.examples:
+        mark = "[green]ok[/]" if example.passed else "[red]differs[/]"
+        _say(f"example {example.number} ({example.expected}): {mark} {example.vote or example.status}")
+
+
+def _colored_vote(vote: str, gold: str | None) -> str:
+    if gold is None or vote in ("abstain", "malformed", "error"):
+        return escape(vote)
+    return f"[{'green' if vote == gold else 'red'}]{escape(vote)}[/]"
+
+
+def _plan(report: Any) -> None:
+    table = _table("task", "rule", "model", ">calls", ">cached", ">tokens in", ">tokens out", ">cost")
+    for row in report.rules:
+        figures = (row.calls, row.cached, row.input_tokens, row.output_tokens)
+        table.add_row(row.task, row.rule, row.model, *(f"{figure:,}" for figure in figures), _money(row.usd))
+    _screen.print(table)
+    _say(f"{report.calls:,} calls, {_money(report.usd)}")
+    if not report.fits:
+        left = [f"${report.usd_left:,.4f}"] if report.usd_left is not None else []
+        left += [f"{report.calls_left:,} calls"] if report.calls_left is not None else []
+        _say(f"[yellow]The budget has {' and '.join(left)} left: a vote stops there and can be resumed.[/]")
+
+
+def _vote(report: Any) -> None:
+    cast = report.votes + report.abstains + report.malformed + report.errors
+    rate = f", {cast / report.seconds:,.0f}/s" if report.seconds > 0 and cast else ""
+    _say(f"{report.votes:,} votes and {report.abstains:,} abstains in {report.seconds:.1f} s{rate}")
+    asked = f"{_count(report.calls, 'call')}, {report.cached:,} cached"
+    _say(
+        f"{asked}, {report.tokens['input']:,} tokens in, {report.tokens['output']:,} out, {_money(report.usd)}"
+    )
+    if report.dead_letters:
+        _say(f"[red]{_count(report.dead_letters, 'dead letter')} wait; to ask again: promptlabel retry[/]")
+        for cause, number in report.causes.items():
+            _say(f"  {number:,} {_clip(cause)}")
+    if report.stopped:
+        _say(f"[yellow]stopped: {report.stopped}: {escape(report.message)}[/]")
+
+
+def _analyze(report: Any) -> None:
+    columns = (
+        "rule",
+        "kind",
+        "model",
+        ">votes",
+        ">coverage",
+        ">overlap",
+        ">conflict",
+        ">accuracy",
+        "interval",
+        ">cost",
+    )
+    table = _table(*columns, title=report.task)
+    for row in report.rules:
+        shares = (_share(value) for value in (row.coverage, row.overlap, row.conflict, row.accuracy))
+        interval = "" if row.accuracy is None else f"{row.accuracy_low:.0%} to {row.accuracy_high:.0%}"
+        table.add_row(row.rule, row.kind, row.model, f"{row.votes:,}", *shares, interval, _money(row.usd))
+    _screen.print(table)
+    if report.n_eff is not None:
+        _say(
+            f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes (from {report.n_eff_source})"
+        )
+
+
+def _fit(report: Any) -> None:
+    shares = ", ".join(f"{label} {share:.1%}" for label, share in report.shares.items())
+    _say(
+        f"[bold]{report.task}[/]: {report.chosen} on {report.traces:,} traces with {report.gold:,} gold labels"
+    )
+    _say(f"mean posterior: {shares}")
+    if report.report.get("why"):
+        _say(escape(str(report.report["why"])))
+
+
+def _queue(report: Any) -> None:
+    lanes = ", ".join(f"{lane} {number:,}" for lane, number in report.lanes.items())
+    _say(f"[bold]{report.task}[/]: {len(report.items):,} traces to review ({lanes or 'none'})")
+    table = _table("trace", "lane", ">score", ">probability", "why")
+    for item in report.items[:_SHOWN]:
+        figures = (f"{item.score:.2f}", f"{item.probability:.3f}")
+        table.add_row(escape(item.trace_id), item.lane, *figures, escape(item.reason))
+    _screen.print(table)
+    _rest(report.items)
+
+
+def _rest(items: Iterable[object]) -> None:
+    hidden = len(list(items)) - _SHOWN
+    if hidden > 0:
+        _say(f"[dim]and {hidden:,} more[/]")
+
+
+def _audit(report: Any) -> None:
+    _say(
+        f"[bold]{report.task}[/]: accuracy {_interval(report.accuracy)} from {report.n:,} decisions ({report.method})"
+    )
+    for label, figure in report.balance.items():
+        _say(f"  share of {label}: {figure.estimate:.1%} ({figure.low:.1%} to {figure.high:.1%})")
+    if report.message:
+        _say(escape(report.message))
+
+
+def _freeze(report: Any) -> None:
+    if report.version is None:
+        _say(f"[bold]{report.task}[/]: nothing to freeze yet; review some traces first")
+    else:
+        made = f"{report.fresh:,} new" if report.changed else "nothing new, so no new version"
+        _say(f"[bold]{report.task}[/] {report.version}: {report.cases:,} cases, {made} ({report.path})")
+    if report.refused:
+        _say(f"{len(report.refused):,} refused:")
+    for refusal in report.refused[:_SHOWN]:
+        _say(f"  {escape(refusal.trace_id)}: {_clip(refusal.reason)}")
+    _rest(report.refused)
+
+
+def _file(report: Any) -> None:
+    _say(f"wrote {report.path} ({report.rows:,} rows)")
+
+
+def _run(report: Any) -> None:
+    _vote(report.vote)
+    for item in report.fit:
+        _fit(item)
+    for item in report.queue:
+        _queue(item)
+
+
+def _doctor(report: Any) -> None:
+    for item in report.checks:
+        mark = "[green]ok[/]" if item.ok else "[red]fault[/]"
+        _say(f"{mark}  {item.name}: {escape(item.detail)}")
+        if not item.ok and item.remedy:
+            _say(f"      {escape(item.remedy)}")
+
+
+VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
+    "init": _init,
+    "ingest": _ingest,
+    "check": _check,
+    "preview": _preview,
+    "plan": _plan,
+    "vote": _vote,
+    "analyze": _analyze,
+    "fit": _fit,
+    "queue": _queue,
+    "audit": _audit,
+    "freeze": _freeze,
+    "export": _file,
+    "report": _file,
+    "run": _run,
+    "doctor": _doctor,
+}

@@ -1,0 +1,182 @@
+"""Behavioural signals: numbers that say what people did in and around one trace, by stable names.
+
+Every signal is a float; one that cannot be told (no timestamps, no such event) is left out, and
+`trace.signal(name)` is then None. A conversation is the trace's messages, or its input and output where it has
+none. Signals of the conversation look at all of it; signals of events at the events given, up to `window` after
+the last moment of the conversation where one is given.
+
+======================  ============================================================================
+of the conversation
+======================  ============================================================================
+messages                how many there are
+turns                   changes of the speaker, plus one
+senders                 different roles that wrote something
+one_sided               1 when only one role wrote, else 0
+balance                 characters of the quietest role over those of the loudest: 1 even, 0 one-sided
+characters              of all messages
+words_per_message       mean
+questions               messages with a question mark
+laughter                messages with haha, lol, lmao, rofl or a laughing emoji
+opener_spoke_last       1 when the role that opened the conversation also wrote its last message
+duration_seconds        from the first to the last message
+longest_silence         longest time between two messages in a row, in seconds
+reply_seconds_median    between a message and an answer to it by another role
+reply_seconds_max       the slowest of these answers
+======================  ============================================================================
+
+======================  ============================================================================
+of events named E       (copied, accepted, rejected, edited, reverted, rated, dwell, regenerated, ...)
+======================  ============================================================================
+E                       value of the last one if it is a number or truth value, else 1: it happened
+E_count                 how many
+E_total                 sum of the values that are numbers: seconds of dwell, for one
+E_after_seconds         from the end of the conversation to the first one
+E_V                     1 for each short text value V: ``rated_down``
+accepted_share          accepted over accepted and rejected
+kept                    of accepted: 1 unless rejected or reverted within 10 minutes after, then 0
+======================  ============================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import fmean, median
+from typing import Final
+
+from promptlabel.records import Event, JsonValue, Message, Trace
+
+REVERT_WINDOW: Final = timedelta(minutes=10)
+_LAUGHTER: Final = re.compile(
+    r"\b(?:a*(?:ha){2,}h?|he(?:he)+|lo+l+|lmf?ao+|rofl)\b|[😂🤣😆😹]", re.IGNORECASE
+)
+_SHORT_VALUE: Final = re.compile(r"\w{1,20}")
+
+
+def compute_signals(
+    trace: Trace, events: Sequence[Event], *, window: timedelta | None = None
+) -> dict[str, float]:
+    """The signals of one trace by name; an event can not take the name of a signal of the conversation.
+
+    Args:
+        trace: the conversation.
+        events: the trace's own events, in any order.
+        window: how long after the conversation events still count; None is for ever.
+    """
+    conversation = _conversation(trace)
+    end = max((moment for moment in (trace.timestamp, *_moments(conversation)) if moment), default=None)
+    counted = sorted(_within(events, end, window), key=lambda event: event.timestamp)
+    return {**_event_signals(counted, end), **_conversation_signals(conversation)}
+
+
+def _conversation(trace: Trace) -> Sequence[Message]:
+    if trace.messages:
+        return trace.messages
+    sides = (("user", trace.input), ("assistant", trace.output))
+    return [Message(role, content) for role, content in sides if content is not None]
+
+
+def _moments(conversation: Sequence[Message]) -> list[datetime]:
+    return [message.timestamp for message in conversation if message.timestamp is not None]
+
+
+def _within(events: Iterable[Event], end: datetime | None, window: timedelta | None) -> list[Event]:
+    if end is None or window is None:
+        return list(events)
+    return [event for event in events if event.timestamp <= end + window]
+
+
+def _conversation_signals(conversation: Sequence[Message]) -> dict[str, float]:
+    if not conversation:
+        return {}
+    return {**_sender_signals(conversation), **_text_signals(conversation), **_time_signals(conversation)}
+
+
+def _sender_signals(conversation: Sequence[Message]) -> dict[str, float]:
+    written: dict[str, int] = defaultdict(int)
+    for message in conversation:
+        written[message.role] += len(message.content)
+    loudest = max(written.values())
+    return {
+        "messages": float(len(conversation)),
+        "turns": 1.0 + sum(before.role != after.role for before, after in pairwise(conversation)),
+        "senders": float(len(written)),
+        "one_sided": float(len(written) == 1),
+        "balance": min(written.values()) / loudest if len(written) > 1 and loudest else 0.0,
+        "characters": float(sum(written.values())),
+        "opener_spoke_last": float(conversation[0].role == conversation[-1].role),
+    }
+
+
+def _text_signals(conversation: Sequence[Message]) -> dict[str, float]:
+    contents = [message.content for message in conversation]
+    return {
+        "words_per_message": fmean(len(content.split()) for content in contents),
+        "questions": float(sum("?" in content for content in contents)),
+        "laughter": float(sum(_LAUGHTER.search(content) is not None for content in contents)),
+    }
+
+
+def _time_signals(conversation: Sequence[Message]) -> dict[str, float]:
+    moments = _moments(conversation)
+    if len(moments) < len(conversation):
+        return {}
+    gaps = [_seconds(before, after) for before, after in pairwise(moments)]
+    signals = {
+        "duration_seconds": _seconds(min(moments), max(moments)),
+        "longest_silence": max(gaps, default=0.0),
+    }
+    answers = [
+        gap
+        for gap, (before, after) in zip(gaps, pairwise(conversation), strict=True)
+        if before.role != after.role
+    ]
+    if answers:
+        signals |= {"reply_seconds_median": median(answers), "reply_seconds_max": max(answers)}
+    return signals
+
+
+def _event_signals(events: Sequence[Event], end: datetime | None) -> dict[str, float]:
+    by_name: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_name[event.event].append(event)
+    signals: dict[str, float] = {}
+    for name, same in by_name.items():
+        signals |= _signals_of_one_name(name, same, end)
+    return signals | _acceptance(by_name)
+
+
+def _signals_of_one_name(name: str, events: Sequence[Event], end: datetime | None) -> dict[str, float]:
+    numbers = [float(event.value) for event in events if isinstance(event.value, (bool, int, float))]
+    last = _number(events[-1].value)
+    signals = {name: 1.0 if last is None else last, f"{name}_count": float(len(events))}
+    if numbers:
+        signals[f"{name}_total"] = sum(numbers)
+    if end is not None:
+        signals[f"{name}_after_seconds"] = _seconds(end, events[0].timestamp)
+    return signals | {f"{name}_{event.value}": 1.0 for event in events if _is_short_text(event.value)}
+
+
+def _number(value: JsonValue) -> float | None:
+    return float(value) if isinstance(value, (bool, int, float)) else None
+
+
+def _is_short_text(value: JsonValue) -> bool:
+    return isinstance(value, str) and _SHORT_VALUE.fullmatch(value) is not None
+
+
+def _acceptance(by_name: Mapping[str, Sequence[Event]]) -> dict[str, float]:
+    accepted, rejected = by_name.get("accepted", ()), by_name.get("rejected", ())
+    if not accepted:
+        return {"accepted_share": 0.0} if rejected else {}
+    taken_back = (*rejected, *by_name.get("reverted", ()))
+    last = accepted[-1].timestamp
+    undone = any(last <= event.timestamp <= last + REVERT_WINDOW for event in taken_back)
+    return {"accepted_share": len(accepted) / (len(accepted) + len(rejected)), "kept": float(not undone)}
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()

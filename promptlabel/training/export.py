@@ -1,0 +1,96 @@
+"""Training rows: the text of a trace, its soft label, and where the label came from."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from promptlabel.evals.freezing import Refusal
+from promptlabel.records import Posterior, Trace, trace_record
+from promptlabel.review.adjudication import Decision
+from promptlabel.training.guard import NO_VOTE, EvalOverlap, refusal
+
+Source = Literal["gold", "labelmodel"]
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One example to train on.
+
+    Attributes:
+        weight: 1 for a human label, else the posterior's confidence.
+        as_of: when the label became known.
+    """
+
+    trace: Trace
+    task: str
+    label: str
+    probs: Mapping[str, float]
+    weight: float
+    source: Source
+    as_of: datetime
+
+    def record(self) -> dict[str, Any]:
+        """The row as the JSON object of the interface: label, provenance, then the text as it was logged."""
+        text = {key: value for key, value in trace_record(self.trace).items() if key in _TEXT}
+        return {
+            "trace_id": self.trace.trace_id,
+            "task": self.task,
+            "label": self.label,
+            "probs": dict(self.probs),
+            "weight": self.weight,
+            "source": self.source,
+            "as_of": self.as_of,
+        } | text
+
+
+_TEXT = ("input", "output", "messages")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is known of one task's labels.
+
+    Attributes:
+        names: the task's labels.
+        posteriors: by trace id, from the fit of `fitted_at`.
+        decisions: by trace id; one that was not blind is no gold, for the model may have suggested it.
+        covered: ids of traces on which at least one rule voted.
+    """
+
+    task: str
+    names: tuple[str, ...]
+    posteriors: Mapping[str, Posterior]
+    fitted_at: datetime | None
+    decisions: Mapping[str, Decision]
+    covered: Container[str]
+
+
+def training_rows(
+    traces: Iterable[Trace], labels: Labels, overlap: EvalOverlap, holdout_after: datetime | None
+) -> Iterator[TrainingRow | Refusal]:
+    """For each trace its training row, or why there is none."""
+    for trace in traces:
+        refused = refusal(trace, overlap, holdout_after)
+        yield refused or _row(trace, labels) or Refusal(trace.trace_id, NO_VOTE)
+
+
+def _row(trace: Trace, labels: Labels) -> TrainingRow | None:
+    decision = labels.decisions.get(trace.trace_id)
+    if decision is not None and decision.blind and decision.label in labels.names:
+        probs = {name: float(name == decision.label) for name in labels.names}
+        return TrainingRow(trace, labels.task, decision.label, probs, 1.0, "gold", decision.at)
+    posterior = labels.posteriors.get(trace.trace_id)
+    if posterior is None or labels.fitted_at is None or trace.trace_id not in labels.covered:
+        return None
+    return TrainingRow(
+        trace,
+        labels.task,
+        posterior.label,
+        posterior.probs,
+        posterior.confidence,
+        "labelmodel",
+        labels.fitted_at,
+    )

@@ -1,0 +1,1 @@
+"""The reviewers' page: HTML, one JSON interface, and the protections around them."""

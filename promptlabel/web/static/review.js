@@ -1,0 +1,242 @@
+// The review page: one trace at a time, decided by a key; the next ones are here before they are needed.
+
+import { Outbox } from "./outbox.js";
+import { hideReveal, showReveal } from "./reveal.js";
+import { clearTrace, showTrace, unfoldAll } from "./transcript.js";
+
+const AHEAD = 3;
+const PACE_OVER = 20;
+const RETRY = 3000;
+
+const byId = (id) => document.getElementById(id);
+const { task, reviewer, project } = byId("review").dataset;
+const api = `/api/tasks/${encodeURIComponent(task)}`;
+const labelButtons = [...document.querySelectorAll("button.label")];
+const labels = labelButtons.map((button) => button.dataset.label);
+const labelOfKey = new Map(labelButtons.map((button) => [button.dataset.key, button.dataset.label]));
+const tab = (sessionStorage.tab ??= crypto.randomUUID());
+const outbox = new Outbox(`${project}:${task}:${reviewer}`, sendEvents, takeReply, showNetwork);
+
+let items = [];
+let history = [];
+let paces = [];
+let progress = null;
+let shownAt = 0;
+let fetching = false;
+let exhausted = false;
+
+// --- deciding
+
+function decide(action, label = null) {
+  const item = items[0];
+  if (!item) return;
+  const seconds = (performance.now() - shownAt) / 1000;
+  const event = newEvent(action, { trace_id: item.trace_id, label, seconds });
+  items = items.slice(1);
+  history.push({ event, item });
+  count(action, 1);
+  paces = [...paces, seconds].slice(-PACE_OVER);
+  showCurrent();
+  outbox.add(event);
+  fetchAhead();
+}
+
+function undo() {
+  const last = history.pop();
+  if (!last) {
+    outbox.add(newEvent("undo"));
+    return;
+  }
+  count(last.event.action, -1);
+  hideReveal();
+  outbox.add(newEvent("undo", { trace_id: last.item.trace_id, undoes: last.event.event_id }));
+  putFirst(last.item);
+}
+
+function change(traceId, label) {
+  outbox.add(newEvent("change", { trace_id: traceId, label }));
+}
+
+function newEvent(action, details = {}) {
+  return { event_id: crypto.randomUUID(), action, ...details };
+}
+
+function putFirst(item) {
+  items = [item, ...items.filter((other) => other.trace_id !== item.trace_id)];
+  showCurrent();
+}
+
+// --- talking to the server
+
+async function post(path, body) {
+  const answer = await fetch(`${api}/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw Object.assign(new Error((await answer.json()).error), { status: answer.status });
+  return answer.json();
+}
+
+function sendEvents(events) {
+  return post("events", { events });
+}
+
+function takeReply(reply) {
+  setProgress(reply.progress);
+  for (const result of reply.results) takeResult(result);
+  if (exhausted) fetchAhead(true);
+}
+
+function takeResult(result) {
+  if (result.outcome === "refused") byId("network").textContent = `Not stored: ${result.reason}`;
+  if (result.reveal && !isBackOnScreen(result.trace_id)) showReveal(result.reveal, labels, change);
+  if (result.item && result.item.trace_id !== items[0]?.trace_id) {
+    hideReveal();
+    putFirst(result.item);
+  }
+}
+
+function isBackOnScreen(traceId) {
+  return items[0]?.trace_id === traceId;
+}
+
+async function fetchAhead(again = false) {
+  const wanted = AHEAD + 1 - items.length;
+  if (fetching || wanted <= 0 || (exhausted && !again)) return;
+  fetching = true;
+  try {
+    const waiting = outbox.waiting().map((event) => event.trace_id);
+    const have = [...new Set([...items.map((item) => item.trace_id), ...waiting])].filter(Boolean).slice(-500);
+    const reply = await post("next", { tab, count: wanted, have });
+    addItems(reply.items);
+    exhausted = reply.items.length === 0;
+    if (!outbox.keys().length) setProgress(reply.progress);
+  } catch (problem) {
+    showNetwork({ waiting: outbox.keys().length, problem });
+    setTimeout(fetchAhead, RETRY);
+  } finally {
+    fetching = false;
+  }
+  if (items.length === 0) showCurrent();
+  else if (!exhausted) fetchAhead();
+}
+
+function addItems(arrived) {
+  const undecided = new Set(outbox.waiting().map((event) => event.trace_id));
+  const known = new Set(items.map((item) => item.trace_id));
+  const fresh = arrived.filter((item) => !known.has(item.trace_id) && !undecided.has(item.trace_id));
+  const wasEmpty = items.length === 0;
+  items = [...items, ...fresh];
+  if (wasEmpty && items.length) showCurrent();
+}
+
+// --- showing
+
+function showCurrent() {
+  const item = items[0];
+  for (const button of [...labelButtons, ...document.querySelectorAll("[data-action=skip], [data-action=flag]")]) {
+    button.disabled = !item;
+  }
+  if (item) showTrace(item);
+  else clearTrace(exhausted ? "Nothing is left for you to review." : "Fetching the next trace…");
+  shownAt = performance.now();
+  scrollTo(0, 0);
+  showProgress();
+  announce(item);
+}
+
+function announce(item) {
+  const left = progress ? `${progress.left} left.` : "";
+  const what = item ? `New trace, ${item.turns.length} turns.` : byId("facts").textContent;
+  byId("announcer").textContent = `${what} ${left}`;
+}
+
+function count(action, by) {
+  const counter = { label: "labelled", skip: "skipped", flag: "flagged" }[action];
+  if (progress) setProgress({ ...progress, [counter]: progress[counter] + by, left: progress.left - by });
+}
+
+function setProgress(counts) {
+  progress = counts;
+  showProgress();
+}
+
+function showProgress() {
+  if (!progress) return;
+  const { labelled, skipped, flagged, left } = progress;
+  const aside = [skipped && `${skipped} skipped`, flagged && `${flagged} flagged`].filter(Boolean);
+  byId("counts").textContent = [`${labelled} labelled`, ...aside, `${left} left`].join(" · ");
+  byId("pace").textContent = pace(left);
+  const done = labelled + skipped + flagged;
+  byId("meter").style.setProperty("width", `${(100 * done) / Math.max(done + left, 1)}%`);
+}
+
+function pace(left) {
+  if (paces.length < 3 || left === 0) return "";
+  const median = [...paces].sort((a, b) => a - b)[Math.floor(paces.length / 2)];
+  const minutes = Math.ceil((median * left) / 60);
+  const total = minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  return `${Math.max(1, Math.round(median))} s each, about ${total} to go`;
+}
+
+function showNetwork({ waiting, problem }) {
+  const lost = problem?.status === 403 ? "You are signed out: open the printed address again." : "No connection.";
+  byId("network").textContent = problem ? `${lost} ${waiting ? `${waiting} decisions are kept here.` : ""}` : "";
+}
+
+// --- keys and buttons
+
+function toggleHelp() {
+  const help = byId("help");
+  if (help.open) help.close();
+  else help.showModal();
+}
+
+const actions = new Map([
+  [" ", () => decide("skip")],
+  ["f", () => decide("flag")],
+  ["u", undo],
+  ["e", unfoldAll],
+  ["c", () => byId("reveal-change").querySelector("button")?.focus()],
+  ["h", toggleHelp],
+]);
+
+function isTyping(target) {
+  return target.matches("input, textarea, select, [contenteditable]");
+}
+
+function pressesButton(event) {
+  return event.key === " " && event.target.matches("button, summary, a");
+}
+
+addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isTyping(event.target) || pressesButton(event)) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (byId("help").open && key !== "h") return;
+  const label = labelOfKey.get(key);
+  const action = label === undefined ? actions.get(key) : () => decide("label", label);
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+// The second click of a double click would decide a trace that nobody has read.
+function onClick(button, action) {
+  button.addEventListener("click", (event) => {
+    if (event.detail > 1) return;
+    action();
+    if (event.detail === 1) button.blur();
+  });
+}
+
+for (const button of labelButtons) onClick(button, () => decide("label", button.dataset.label));
+for (const button of document.querySelectorAll("[data-action]")) {
+  onClick(button, { skip: () => decide("skip"), flag: () => decide("flag"), undo }[button.dataset.action]);
+}
+onClick(byId("open-help"), toggleHelp);
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+outbox.flush();
+fetchAhead();

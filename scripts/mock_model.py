@@ -1,0 +1,355 @@
+#!/usr/bin/env python3
+"""A mock of an OpenAI-shaped model server, fast enough not to be what a bench measures, with every fault.
+
+Run it (`python scripts/mock_model.py --port 0 --latency 0.1 --fault reset=0.01 --fault 429=0.02`) or, in a test,
+`async with serving(Behaviour(...)) as server`. It answers a JSON schema's enum by a hash of the prompt, counts what
+it was asked, and tells at `/__stats`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import orjson
+
+FAULTS = (
+    "429", "429_retry_after", "429_date", "429_negative", "429_3600", "quota", "400", "401", "402", "403", "404",
+    "408", "500", "502", "503", "529", "hang", "headers_only", "drip", "reset", "truncated", "wrong_length", "gzip",
+    "half_stream", "error_body", "empty", "length", "refusal", "wrong_label", "extra_keys", "nan", "megabyte",
+)  # fmt: skip
+"""Every fault by name; numbers are HTTP statuses."""
+
+_HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_KEY = re.compile(rb"key=([\w-]+)")
+
+
+@dataclass
+class Behaviour:
+    """How the server behaves.
+
+    Attributes:
+        latency, jitter: seconds before an answer; jitter is the mean of an exponential on top.
+        rates: fault name -> share of requests.
+        script: faults of the first requests in order, None for a sound answer; then the rates.
+        retry_after: seconds told with `429_retry_after`.
+        input_tokens, output_tokens: what it reports; input None means a token for every four bytes.
+        capacity: more requests at once than this are answered 429.
+    """
+
+    latency: float = 0.0
+    jitter: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
+    script: Sequence[str | None] = ()
+    retry_after: float = 1.0
+    input_tokens: int | None = None
+    output_tokens: int = 5
+    capacity: int | None = None
+    seed: int = 0
+
+
+@dataclass
+class Seen:
+    """What the server was asked; `keys` counts requests by the `key=...` in their prompts."""
+
+    requests: int = 0
+    open: int = 0
+    most_open: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    keys: Counter[str] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    arrivals: list[float] = field(default_factory=list)
+    limited: list[tuple[float, float]] = field(default_factory=list)
+    last_body: bytes = b""
+    last_head: bytes = b""
+
+
+class MockModel:
+    """The server's state; one connection is one `_Connection`."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.seen = Seen()
+        self.url = ""
+        self.connections: set[asyncio.Transport] = set()
+        self._random = random.Random(behaviour.seed)  # noqa: S311 - a mock needs no secrets
+        self._script = iter(behaviour.script)
+
+    def delay(self) -> float:
+        """Seconds before the next answer."""
+        jitter = self.behaviour.jitter
+        return self.behaviour.latency + (self._random.expovariate(1 / jitter) if jitter else 0.0)
+
+    def fault(self) -> str | None:
+        """The next request's fault, or None."""
+        for scripted in self._script:
+            return scripted
+        if self.behaviour.capacity is not None and self.seen.open > self.behaviour.capacity:
+            return "429"
+        if not self.behaviour.rates:
+            return None
+        luck = self._random.random()
+        for name, rate in self.behaviour.rates.items():
+            luck -= rate
+            if luck < 0:
+                return name
+        return None
+
+    def arrived(self, head: bytes, body: bytes) -> str | None:
+        """The request's fault, once it is counted."""
+        seen = self.seen
+        seen.requests += 1
+        seen.open += 1
+        seen.most_open = max(seen.most_open, seen.open)
+        seen.arrivals.append(time.monotonic())
+        seen.last_head, seen.last_body = head, body
+        key = _KEY.search(body)
+        if key:
+            seen.keys[key[1].decode()] += 1
+        fault = self.fault()
+        if fault:
+            seen.faults[fault] += 1
+        return fault
+
+    def completion(self, body: bytes, fault: str | None) -> bytes:
+        """A chat completion for the request, its content spoilt where the fault is one of content."""
+        request = orjson.loads(body)
+        content, finish, extra = _content(request, fault)
+        tokens = len(body) // 4 if self.behaviour.input_tokens is None else self.behaviour.input_tokens
+        self.seen.input_tokens += tokens
+        self.seen.output_tokens += self.behaviour.output_tokens
+        message = {"role": "assistant", "content": content, **extra}
+        choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": _logprobs(request)}
+        usage = {"prompt_tokens": tokens, "completion_tokens": self.behaviour.output_tokens}
+        usage["total_tokens"] = sum(usage.values())
+        shape = {"id": "mock", "object": "chat.completion", "created": 1, "model": request["model"]}
+        return orjson.dumps({**shape, "choices": [choice], "usage": usage})
+
+    def stats(self) -> bytes:
+        """The counts as JSON."""
+        seen = self.seen
+        repeats = sum(count - 1 for count in seen.keys.values())
+        return orjson.dumps(
+            {
+                "requests": seen.requests,
+                "most_open": seen.most_open,
+                "faults": dict(seen.faults),
+                "keys": len(seen.keys),
+                "repeats": repeats,
+                "input_tokens": seen.input_tokens,
+                "output_tokens": seen.output_tokens,
+            }
+        )
+
+
+def _content(request: dict, fault: str | None) -> tuple[str | None, str, dict]:
+    label = _choose(request)
+    answer = {"answer": label}
+    structured = "response_format" in request
+    sound = orjson.dumps(answer).decode() if structured else label
+    match fault:
+        case "empty":
+            return "", "stop", {}
+        case "length":
+            return sound[:-3], "length", {}
+        case "refusal":
+            return None, "stop", {"refusal": "I will not."}
+        case "wrong_label":
+            return '{"answer": "none of these"}', "stop", {}
+        case "extra_keys":
+            return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
+        case "nan":
+            return '{"answer": NaN}', "stop", {}
+        case "megabyte":
+            return "x" * 1_000_000, "stop", {}
+    return sound, "stop", {}
+
+
+def _choose(request: dict) -> str:
+    prompt = request["messages"][-1]["content"].encode()
+    schema = request.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    answer = schema.get("properties", {}).get("answer", {})
+    choices = answer.get("enum") or [answer.get("const", "yes")]
+    return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+
+
+def _logprobs(request: dict) -> dict | None:
+    if not request.get("logprobs"):
+        return None
+    top = [{"token": "yes", "logprob": -0.3567}, {"token": " no", "logprob": -1.6094}, {"token": "?", "logprob": -2.3}]
+    return {"content": [{"token": "yes", "logprob": -0.3567, "top_logprobs": top}]}
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, model: MockModel) -> None:
+        self._model = model
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._model.connections.add(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._model.connections.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        while True:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _CONTENT_LENGTH.search(self._buffer, 0, end + 2)
+            total = end + 4 + (int(length[1]) if length else 0)
+            if len(self._buffer) < total:
+                return
+            head, body = self._buffer[:end], self._buffer[end + 4 : total]
+            self._buffer = self._buffer[total:]
+            self._take(head, body)
+
+    def _take(self, head: bytes, body: bytes) -> None:
+        if head.startswith(b"GET /__stats"):
+            self._write(_response(200, self._model.stats()))
+            return
+        fault = self._model.arrived(head, body)
+        delay = self._model.delay()
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._reply, body, fault)
+        else:
+            self._reply(body, fault)
+
+    def _reply(self, body: bytes, fault: str | None) -> None:
+        self._model.seen.open -= 1
+        if fault is not None:
+            self._misbehave(body, fault)
+            return
+        self._write(_response(200, self._model.completion(body, None)))
+        key = _KEY.search(body)
+        if key and not self._transport.is_closing():
+            self._model.seen.served[key[1].decode()] += 1
+
+    def _misbehave(self, body: bytes, fault: str) -> None:
+        if fault[:3].isdigit() or fault == "quota":
+            self._write(self._refusal(fault))
+        elif fault in {"hang", "headers_only", "drip"}:
+            self._stall(fault)
+        elif fault in {"reset", "truncated", "wrong_length", "gzip", "half_stream", "error_body"}:
+            self._garble(self._model.completion(body, None), fault)
+        else:
+            self._write(_response(200, self._model.completion(body, fault)))
+
+    def _refusal(self, fault: str) -> bytes:
+        if fault == "quota":
+            return _response(429, _error("insufficient_quota", "You exceeded your current quota"))
+        status, _, kind = fault.partition("_")
+        told = {
+            "": None,
+            "after": f"{self._model.behaviour.retry_after:g}",
+            "date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2)),
+            "negative": "-5",
+            "3600": "3600",
+        }[kind.removeprefix("retry_")]
+        header = b"Retry-After: %s\r\n" % told.encode() if told else b""
+        if kind == "retry_after":
+            self._model.seen.limited.append((time.monotonic(), self._model.behaviour.retry_after))
+        return _response(int(status), _error("mock", "no"), header)
+
+    def _stall(self, fault: str) -> None:
+        if fault == "headers_only":
+            self._write(_HEAD % (200, b"", 400))
+        elif fault == "drip":
+            self._write(_HEAD % (200, b"", 100_000))
+            self._drip()
+
+    def _drip(self) -> None:
+        if not self._transport.is_closing():
+            self._write(b" ")
+            asyncio.get_running_loop().call_later(0.05, self._drip)
+
+    def _garble(self, completion: bytes, fault: str) -> None:
+        whole = _response(200, completion)
+        if fault == "reset":
+            self._write(whole[: len(whole) // 2])
+            self._transport.abort()
+        elif fault == "truncated":
+            self._write(_response(200, completion[: len(completion) // 2]))
+        elif fault == "wrong_length":
+            self._write(_HEAD % (200, b"", len(completion) + 100) + completion)
+            self._transport.close()
+        elif fault == "gzip":
+            self._write(_response(200, b"\x1f\x8bnot gzip at all", b"Content-Encoding: gzip\r\n"))
+        elif fault == "half_stream":
+            self._write(_response(200, b'data: {"choices": [{"delta": {"content": "ye'))
+        else:
+            self._write(_response(200, _error("server_busy", "try again")))
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
+def _response(status: int, body: bytes, headers: bytes = b"") -> bytes:
+    return _HEAD % (status, headers, len(body)) + body
+
+
+def _error(code: str, message: str) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": code, "code": code}})
+
+
+@asynccontextmanager
+async def serving(behaviour: Behaviour | None = None, port: int = 0) -> AsyncIterator[MockModel]:
+    """A running server; its address is `url`."""
+    model = MockModel(behaviour or Behaviour())
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(model), "127.0.0.1", port, backlog=2048)
+    model.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    try:
+        yield model
+    finally:
+        server.close()
+        for connection in tuple(model.connections):
+            connection.abort()
+
+
+async def _serve(behaviour: Behaviour, port: int) -> None:
+    async with serving(behaviour, port) as model:
+        print(json.dumps({"url": model.url}), flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--jitter", type=float, default=0.0)
+    parser.add_argument("--capacity", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME=RATE", help=", ".join(FAULTS))
+    given = parser.parse_args()
+    rates = {name: float(rate) for name, _, rate in (fault.partition("=") for fault in given.fault)}
+    unknown = rates.keys() - set(FAULTS)
+    if unknown:
+        parser.error(f"unknown faults: {', '.join(unknown)}")
+    behaviour = Behaviour(given.latency, given.jitter, rates, capacity=given.capacity, seed=given.seed)
+    try:
+        from uvloop import run
+    except ImportError:
+        from asyncio import run
+    try:
+        run(_serve(behaviour, given.port))
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    main()
