@@ -45,6 +45,10 @@ class StoreError(PromptlabelError):
     """The store cannot be opened, read or written; the message says how to mend it."""
 
 
+class StoreDamagedError(StoreError):
+    """A file of the store or a line of its journal does not hold what was written to it."""
+
+
 class StoreHeldError(StoreError):
     """Another process holds the store; `pid` is its process number where it is known."""
 

@@ -42,6 +42,7 @@ class ModelSettings(StrictModel):
     decode: Decode | None = None
     calibrate: Literal["batch", "none"] | None = None
     threads: int | None = Field(default=None, ge=1)
+    tokenizer: str | None = None
 
     @model_validator(mode="after")
     def _names_a_model(self) -> ModelSettings:
@@ -51,8 +52,8 @@ class ModelSettings(StrictModel):
 
     @property
     def identity(self) -> str:
-        """The digest of what changes a model's answers: provider, weights, temperature, length."""
-        return digest([self.provider, self.model, self.temperature, self.max_tokens])
+        """The digest of what changes a model's answers: provider, weights, temperature, length, way of scoring."""
+        return digest([self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None])
 
     @property
     def calibration(self) -> Literal["batch", "none"]:

@@ -77,13 +77,13 @@ def read_text(path: Path) -> str:
         raise InputError(Fault(f"cannot be read: {error.strerror}", str(path))) from None
 
 
-def load_yaml(text: str, file: str, is_name: Callable[[Keys], bool] = lambda _: False) -> Document:
+def load_yaml(text: str, file: str, is_text: Callable[[Keys], bool] = lambda _: False) -> Document:
     """The document in `text`; numbers, booleans and nulls are those of YAML 1.2, every key is text as written.
 
     Args:
         text: at most 1,000,000 characters, nested at most 40 deep.
         file: the name that faults carry.
-        is_name: whether the value at a path is a name, kept as written even if it looks like ``1.10`` or ``true``.
+        is_text: whether the value at a path is text, kept as written even if it looks like ``1.10`` or ``true``.
 
     Raises:
         InputError: syntax errors, aliases, tags, repeated keys, unprintable characters, several documents,
@@ -91,7 +91,7 @@ def load_yaml(text: str, file: str, is_name: Callable[[Keys], bool] = lambda _: 
     """
     text = text.removeprefix("\ufeff")
     raise_if_any(text_faults(text, file))
-    return _Reader(file, is_name).read(text)
+    return _Reader(file, is_text).read(text)
 
 
 def text_faults(text: str, file: str) -> list[Fault]:
@@ -136,9 +136,9 @@ class _Frame:
 class _Reader:
     """Builds one document from parser events, so that nothing is expanded, constructed or recursed into."""
 
-    def __init__(self, file: str, is_name: Callable[[Keys], bool]) -> None:
+    def __init__(self, file: str, is_text: Callable[[Keys], bool]) -> None:
         self._file = file
-        self._is_name = is_name
+        self._is_text = is_text
         self._faults: list[Fault] = []
         self._frames: list[_Frame] = []
         self._documents = 0
@@ -199,7 +199,7 @@ class _Reader:
             return
         path, (line, _) = self._here(), position
         value = _plain_value(event.value) if event.implicit[0] else event.value
-        if value is not None and self._is_name(path):
+        if value is not None and self._is_text(path):
             value = event.value
         self._first_lines[path] = line + 1 if event.style in ("|", ">") else line
         self._place(value, position)
@@ -291,6 +291,7 @@ def _message_of(details: ErrorDetails) -> str:
     if details["type"] == "value_error":
         return details["msg"].removeprefix("Value error, ")
     hint = details["msg"].replace("Input should be", "should be").replace("valid dictionary", "mapping")
+    hint = re.sub(r" or instance of \w+|valid (?=mapping)", "", hint)
     return f"{hint}, not {_shown(details['input'])}"
 
 

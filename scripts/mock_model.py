@@ -188,7 +188,11 @@ def _choose(request: dict) -> str:
 def _logprobs(request: dict) -> dict | None:
     if not request.get("logprobs"):
         return None
-    top = [{"token": "yes", "logprob": -0.3567}, {"token": " no", "logprob": -1.6094}, {"token": "?", "logprob": -2.3}]
+    top = [
+        {"token": "yes", "logprob": -0.3567},
+        {"token": " no", "logprob": -1.6094},
+        {"token": "?", "logprob": -2.3},
+    ]
     return {"content": [{"token": "yes", "logprob": -0.3567, "top_logprobs": top}]}
 
 
@@ -311,7 +315,9 @@ def _error(code: str, message: str) -> bytes:
 async def serving(behaviour: Behaviour | None = None, port: int = 0) -> AsyncIterator[MockModel]:
     """A running server; its address is `url`."""
     model = MockModel(behaviour or Behaviour())
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(model), "127.0.0.1", port, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(model), "127.0.0.1", port, backlog=2048
+    )
     model.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield model

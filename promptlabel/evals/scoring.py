@@ -13,6 +13,7 @@ from promptlabel.records import ABSTAIN
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+Votes = npt.NDArray[np.signedinteger]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Score:
     ece: float | None = None
 
 
-def score_votes(name: str, votes: Indices, gold: Indices, classes: int) -> Score:
+def score_votes(name: str, votes: Votes, gold: Indices, classes: int) -> Score:
     """The score of hard votes, int ``[n]`` with -1 where the labeler says nothing."""
     return _score(name, one_hot(votes, classes), gold, coverage=float((votes != ABSTAIN).mean()))
 
@@ -54,7 +55,7 @@ def score_probabilities(name: str, probs: Floats, gold: Indices) -> Score:
     )
 
 
-def one_hot(votes: Indices, classes: int) -> Floats:
+def one_hot(votes: Votes, classes: int) -> Floats:
     """Votes as probabilities ``[n, K]``; an abstain is spread over all labels."""
     return np.where((votes == ABSTAIN)[:, None], 1 / classes, np.eye(classes)[votes])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,14 +70,14 @@ def case_record(case: Case) -> dict[str, Any]:
 
 def cases_bytes(cases: Iterable[Case]) -> bytes:
     """The content of ``cases.jsonl``: one case a line, keys sorted, times in UTC."""
-    options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
-    return b"".join(orjson.dumps(case_record(case), default=dict, option=options) for case in cases)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+    return b"".join(orjson.dumps(case_record(case), default=_plain, option=options) for case in cases)
 
 
 def manifest_bytes(manifest: Mapping[str, JsonValue]) -> bytes:
     """The content of ``manifest.json``: keys sorted, indented by two."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(manifest, default=dict, option=options)
+    return orjson.dumps(manifest, default=_plain, option=options)
 
 
 def content_hash(cases: bytes) -> str:
@@ -131,6 +131,14 @@ def read_version(folder: Path) -> EvalVersion:
 _EDITED = (
     "edited after it was frozen (its hash is not the manifest's); restore it, and freeze corrections anew"
 )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _version_folders(folder: Path) -> Sequence[Path]:

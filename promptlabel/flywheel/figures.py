@@ -19,7 +19,7 @@ from promptlabel.records import Pick, RuleKind
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-Votes = npt.NDArray[np.int8] | npt.NDArray[np.int64]
+Votes = npt.NDArray[np.signedinteger]
 
 CONFIDENCE_BANDS = 20
 CURVE_BANDS = 10
@@ -81,7 +81,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class PosteriorFigures:
-    """All posteriors: mean share of each label, and counts by confidence in equal bands from 0 to 1."""
+    """All posteriors: mean share of each label, and counts by confidence in equal bands from 1/K to 1."""
 
     shares: Mapping[str, float]
     confidence: tuple[int, ...]
@@ -156,14 +156,14 @@ class ReportFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Votes ``[n, m]``, -1 for an abstain, and the names of the rules that cast them."""
+class SingleRules:
+    """Votes ``[n, m]``, -1 for an abstain, and the names of the rules that cast them, ``[m]``."""
 
     votes: Votes
     rules: tuple[str, ...]
 
 
-def compare(probs: Floats, majority: Floats, columns: Columns, gold: Indices, basis: str) -> Comparison:
+def compare(probs: Floats, majority: Floats, singles: SingleRules, gold: Indices, basis: str) -> Comparison:
     """The posterior's scores on gold beside majority vote's and those of the best single rule.
 
     An abstain counts 1/K right, as a guess would, so that a rule cannot win by voting rarely.
@@ -171,11 +171,11 @@ def compare(probs: Floats, majority: Floats, columns: Columns, gold: Indices, ba
     Args:
         probs: the posterior, ``[n, K]``.
         majority: majority vote as probabilities, ``[n, K]``.
-        columns: the single rules' votes.
+        singles: the single rules' votes.
         gold: ``[n]``.
         basis: which gold this is, in words.
     """
-    best, score = _best_rule(columns, gold, classes=probs.shape[1])
+    best, score = _best_rule(singles, gold, classes=probs.shape[1])
     scores = (
         score_probabilities(POSTERIOR, probs, gold),
         score_probabilities(MAJORITY, majority, gold),
@@ -193,16 +193,16 @@ def compare(probs: Floats, majority: Floats, columns: Columns, gold: Indices, ba
     )
 
 
-def _best_rule(columns: Columns, gold: Indices, classes: int) -> tuple[Votes, Score]:
+def _best_rule(singles: SingleRules, gold: Indices, classes: int) -> tuple[Votes, Score]:
     scored = [
         (votes, score_votes(f"best single rule ({rule})", votes, gold, classes))
-        for rule, votes in zip(columns.rules, columns.votes.T, strict=True)
+        for rule, votes in zip(singles.rules, singles.votes.T, strict=True)
     ]
     return max(scored, key=lambda pair: pair[1].accuracy.estimate)
 
 
 def posterior_figures(probs: Floats, labels: Sequence[str]) -> PosteriorFigures:
     """Mean shares and confidences of all posteriors ``[n, K]``."""
-    counts, _ = np.histogram(probs.max(axis=1), bins=CONFIDENCE_BANDS, range=(0.0, 1.0))
+    counts, _ = np.histogram(probs.max(axis=1), bins=CONFIDENCE_BANDS, range=(1 / len(labels), 1.0))
     shares = dict(zip(labels, probs.mean(axis=0).tolist(), strict=True))
     return PosteriorFigures(shares, tuple(counts.tolist()))

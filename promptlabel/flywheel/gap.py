@@ -96,17 +96,17 @@ def shrink(hits: npt.NDArray[np.number], n: npt.NDArray[np.integer]) -> Floats:
 def _gap_interval(
     counted: Floats, shrunken: Floats, n: npt.NDArray[np.integer], rng: np.random.Generator
 ) -> Estimate:
-    errors = _pair_errors(shrunken, n)
-    width = errors * _largest_deviation(shrunken, n, errors, rng)
+    rates = (shrunken * n + 1) / (n + 2)
+    errors = _pair_errors(rates, n)
+    width = errors * _largest_deviation(rates, n, errors, rng)
     distance = np.abs(counted[:, None] - counted[None, :])
     estimate = float(np.ptp(shrunken))
-    low = max(float((distance - width).max()), 0.0)
-    return Estimate(estimate, min(low, estimate), max(min(float((distance + width).max()), 1.0), estimate))
+    low, high = float((distance - width).max()), float((distance + width).max())
+    return Estimate(estimate, min(max(low, 0.0), estimate), max(min(high, 1.0), estimate))
 
 
 def _pair_errors(rates: Floats, n: npt.NDArray[np.integer]) -> Floats:
-    smoothed = (rates * n + 1) / (n + 2)
-    variance = smoothed * (1 - smoothed) / n
+    variance = rates * (1 - rates) / n
     return np.asarray(np.sqrt(variance[:, None] + variance[None, :]), dtype=np.float64)
 
 
@@ -114,5 +114,7 @@ def _largest_deviation(
     rates: Floats, n: npt.NDArray[np.integer], errors: Floats, rng: np.random.Generator
 ) -> float:
     deviations = rng.binomial(n, rates, size=(RESAMPLES, len(n))) / n - rates
-    largest = [np.max(np.abs(row[:, None] - row[None, :]) / errors) for row in deviations]
+    largest = np.zeros(RESAMPLES)
+    for one, scale in zip(deviations.T, errors, strict=True):
+        largest = np.maximum(largest, (np.abs(deviations - one[:, None]) / scale).max(axis=1))
     return float(np.quantile(largest, 0.95))

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import softmax
 
 from promptlabel.labelmodel.patterns import FloatArray
@@ -78,6 +78,20 @@ def fit_temperature(probabilities: FloatArray, labels: NDArray[np.int64]) -> flo
         return log_loss(tempered(probabilities, float(np.exp(log_exponent))), labels)
 
     return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
+
+
+def confidence_exponent(probabilities: FloatArray, counts: FloatArray, confidence: float) -> float:
+    """The exponent t for which `tempered(probabilities, t)` has the given mean confidence over all traces.
+
+    One where no exponent between 1/20 and 20 reaches it.
+    """
+
+    def gap(log_exponent: float) -> float:
+        tried = tempered(probabilities, float(np.exp(log_exponent)))
+        return float(counts @ tried.max(axis=1) / counts.sum()) - confidence
+
+    low, high = TEMPERATURES
+    return float(np.exp(brentq(gap, low, high))) if gap(low) < 0 < gap(high) else 1.0
 
 
 def tempered(probabilities: FloatArray, exponent: float) -> FloatArray:

@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import row_losses
+from promptlabel.labelmodel.cross_fitting import Balance, held_out_proba
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 
-FOLDS = 5
-
-Balance = Callable[[Labelled], FloatArray]
 Candidates = Mapping[str, Callable[[], Estimator]]
 
 
@@ -37,25 +34,6 @@ def choose(candidates: Candidates, patterns: Patterns, gold: Labelled, balance: 
     least = min(losses, key=lambda name: losses[name].mean())
     name = next(name for name in candidates if _within_one_error(losses[name], losses[least]))
     return Choice(name, _reason(name, least), held_out)
-
-
-def held_out_proba(
-    make: Callable[[], Estimator], patterns: Patterns, gold: Labelled, balance: Balance
-) -> FloatArray:
-    """Float array [g, K]: for each labelled row the probabilities of a fit that did not see its label."""
-    probabilities = np.empty((len(gold), patterns.n_classes))
-    for held, kept in folds(gold):
-        seen = gold.take(kept)
-        fitted = make().fit(patterns, seen, balance(seen))
-        probabilities[held] = fitted.predict_proba(gold.take(held).patterns)
-    return probabilities
-
-
-def folds(gold: Labelled) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of held-out and kept rows; classes are spread evenly over the folds."""
-    fold = np.empty(len(gold), np.int64)
-    fold[np.argsort(gold.labels, kind="stable")] = np.arange(len(gold)) % FOLDS
-    return [(np.flatnonzero(fold == f), np.flatnonzero(fold != f)) for f in range(min(FOLDS, len(gold)))]
 
 
 def _within_one_error(losses: FloatArray, least: FloatArray) -> bool:

@@ -13,8 +13,8 @@ from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.base import Estimator, Labelled, VotesError
 from promptlabel.labelmodel.calibration import calibration_error, correctness, log_loss
 from promptlabel.labelmodel.gate import Candidates, choose
+from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.majority import Majority
-from promptlabel.labelmodel.mixture import Mixture
 from promptlabel.labelmodel.pattern_em import PatternEM
 from promptlabel.labelmodel.patterns import FloatArray, Patterns, group
 from promptlabel.labelmodel.single_rule import BestRule
@@ -34,23 +34,17 @@ LEAST_GOLD = 20
 BALANCE_PSEUDO_ROWS = 10.0
 
 
-def _guarded() -> Estimator:
-    members = (Majority(), PatternEM(), PatternEM(abstain_is_outcome=False))
-    return Mixture(members, name="mean of majority and em")
-
-
 CANDIDATES: Candidates = {
     "majority": Majority,
     "best rule": BestRule,
-    "weighted": Weighted,
-    "mean of majority and em": _guarded,
-    "anchored": lambda: Anchored(_guarded()),
+    "guard": lambda: Guard(balance_known=True),
+    "anchored": lambda: Anchored(lambda: Guard(balance_known=True)),
 }
 METHODS: Candidates = {
     "majority": Majority,
     "weighted": Weighted,
     "em": PatternEM,
-    "anchored": lambda: Anchored(_guarded()),
+    "anchored": lambda: Anchored(lambda: Guard(balance_known=True)),
     "snorkel": Snorkel,
 }
 
@@ -135,9 +129,9 @@ class LabelModel:
             self.chosen, self.report = self.method, {"reason": "asked for"}
             return METHODS[self.method]()
         if len(gold) < LEAST_GOLD:
-            self.chosen = "mean of majority and em"
+            self.chosen = "guard"
             self.report = {"reason": f"{len(gold)} gold labels; {LEAST_GOLD} are needed to compare"}
-            return _guarded()
+            return Guard(balance_known=self.class_balance is not None)
         choice = choose(CANDIDATES, patterns, gold, self._balance)
         self.chosen = choice.name
         self.report = {

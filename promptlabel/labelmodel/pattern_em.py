@@ -28,18 +28,22 @@ class PatternEM:
     With `abstain_is_outcome` the rates are taken over all rows, so that how often a rule speaks up under
     each class counts as well: needed for rules that only ever vote one class. Without it they are taken
     over the rule's votes. When inferring, an abstain is no evidence in either case.
+
+    `learnt_balance` is the power, zero to one, to which the class shares of the posterior enter the prior
+    after each step; at one the balance is learnt freely, which collapses on one-class rules.
     """
 
     abstain_is_outcome: bool = True
-    steps: int = STEPS
+    learnt_balance: float = 0.0
     name: str = "em"
 
     def fit(self, patterns: Patterns, gold: Labelled, balance: FloatArray) -> Self:
         """Itself, with log rates [m*K, K]: log P(rule j votes l | class k) at row j*K+l, column k."""
         self.log_balance = np.log(balance)
-        posterior = _smoothed_shares(patterns, balance)
-        for _ in range(self.steps):
+        posterior = _shares(patterns, balance)
+        for _ in range(STEPS):
             self.log_rates = self._estimated(patterns, posterior, gold)
+            self.log_balance = np.log(balance) + self.learnt_balance * _log_class_shares(patterns, posterior)
             posterior = self._posterior(patterns, tempered=False)
         return self
 
@@ -64,6 +68,12 @@ class PatternEM:
         return np.asarray(np.log(votes / rows)).reshape(-1, k)
 
 
-def _smoothed_shares(patterns: Patterns, balance: FloatArray) -> FloatArray:
+def _shares(patterns: Patterns, balance: FloatArray) -> FloatArray:
     votes = patterns.votes_per_row[:, None]
     return np.where(votes > 0, patterns.tally / np.maximum(votes, 1.0), balance)
+
+
+def _log_class_shares(patterns: Patterns, posterior: FloatArray) -> FloatArray:
+    """Float array [K]: logs of the mean posterior of rows with votes, smoothed by a row a class."""
+    covered = patterns.counts * (patterns.votes_per_row > 0)
+    return np.asarray(np.log((covered @ posterior + 1.0) / (covered.sum() + patterns.n_classes)))

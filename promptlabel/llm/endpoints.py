@@ -9,7 +9,7 @@ same body from this table. A provider that is not here goes through LiteLLM itse
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
@@ -46,7 +46,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "mistral": Provider("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), logprobs=False),
     "groq": Provider("https://api.groq.com/openai/v1", ("GROQ_API_KEY",), structured_by_default=False),
     "together_ai": Provider(
-        "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY")
+        "https://api.together.ai/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY")
     ),
     "openrouter": Provider(
         "https://openrouter.ai/api/v1",
@@ -71,6 +71,7 @@ class Endpoint:
     """One model of one provider: address, headers, and the fields that every request to it has.
 
     Attributes:
+        direct: the decodings that need nothing of LiteLLM; JSON only where the provider holds to a schema.
         output_room: tokens an answer may take on top of `max_tokens`, where the model reasons first.
     """
 
@@ -80,7 +81,7 @@ class Endpoint:
     max_tokens: int
     max_tokens_field: str
     fixed: Mapping[str, Any]
-    decodes: Sequence[Decode]
+    direct: frozenset[Decode]
     output_room: int = 0
 
     def body(self, question: Question) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def endpoint(settings: ModelSettings) -> Endpoint | None:
         max_tokens=settings.max_tokens,
         max_tokens_field="max_completion_tokens" if effort else "max_tokens",
         fixed={**fixed, **provider.extra},
-        decodes=_decodes(provider, entry, reasons=bool(effort)),
+        direct=_direct(provider, entry, reasons=bool(effort)),
         output_room=_ROOM_TO_REASON[effort] if effort else 0,
     )
 
@@ -169,8 +170,11 @@ def _reasoning_effort(provider: str, entry: Mapping[str, Any]) -> str | None:
     return "low"
 
 
-def _decodes(provider: Provider, entry: Mapping[str, Any], *, reasons: bool) -> tuple[Decode, ...]:
+def _direct(provider: Provider, entry: Mapping[str, Any], *, reasons: bool) -> frozenset[Decode]:
     structured = entry.get("supports_response_schema", provider.structured_by_default and not entry)
-    with_json: tuple[Decode, ...] = ("json",) if structured else ()
-    with_logprobs: tuple[Decode, ...] = ("logprobs",) if provider.logprobs and not reasons else ()
-    return (*with_json, *with_logprobs, "text")
+    decodes: dict[Decode, bool] = {
+        "json": structured,
+        "logprobs": provider.logprobs and not reasons,
+        "text": True,
+    }
+    return frozenset(decode for decode, possible in decodes.items() if possible)

@@ -48,10 +48,11 @@ class Requests:
 
     async def send(self, job: Job, ask: Ask) -> Exchange | None:
         """What the request brought; None where the budget does not allow it."""
-        reservation = await self._reserve(job.question)
-        if reservation is None:
+        with self._crew.waiting():
+            leave = await self._leave(job.question)
+        if leave is None:
             return None
-        admitted = await self._enter(job.question, reservation)
+        admitted, reservation = leave
         started, at = self._chance.clock(), self._chance.now()
         result = await self._ask(ask, job.question)
         attempt = self._attempt(job, result, at, self._chance.clock() - started)
@@ -59,23 +60,25 @@ class Requests:
         self.gate.leave(admitted, result if isinstance(result, ModelError) else None)
         return Exchange(result, attempt, admitted.probe)
 
-    async def _reserve(self, question: Question) -> Reservation | None:
-        bound = 0.0 if self._account.limit_usd is None else self._client.price(self._ceiling(question))
-        self._crew.leave_if_stopped()
-        reservation = self._account.try_reserve(bound)
-        if reservation is not None:
-            return reservation
-        with self._crew.waiting():
-            return await self._account.reserve(bound)
+    async def _leave(self, question: Question) -> tuple[Pass, Reservation] | None:
+        """Pass and reservation; the money is set aside last, when all that was learned of prices is known."""
+        while True:
+            admitted = await self.gate.enter(self._tokens(question))
+            reservation = self._account.try_reserve(self._bound(question))
+            if reservation is not None:
+                return admitted, reservation
+            self.gate.withdraw(admitted)
+            if not await self._account.settlement():
+                return None
 
-    async def _enter(self, question: Question, reservation: Reservation) -> Pass:
-        tokens = self._client.count_tokens(question) if self._limits.tokens_per_minute else Usage()
-        try:
-            with self._crew.waiting():
-                return await self.gate.enter(tokens.input_tokens + tokens.output_tokens)
-        except BaseException:
-            self._account.cancel(reservation)
-            raise
+    def _bound(self, question: Question) -> float:
+        return 0.0 if self._account.limit_usd is None else self._client.price(self._ceiling(question))
+
+    def _tokens(self, question: Question) -> int:
+        if self._limits.tokens_per_minute is None:
+            return 0
+        usage = self._client.count_tokens(question)
+        return usage.input_tokens + usage.output_tokens
 
     async def _ask(self, ask: Ask, question: Question) -> Answer | ModelError:
         try:

@@ -68,7 +68,7 @@ class Gate:
             self._probe_is_out |= admitted.probe
             if await self._kept_pace(tokens, admitted) and self._held_until <= self._clock():
                 return admitted
-            self._free(admitted)
+            self.withdraw(admitted)
 
     def leave(self, admitted: Pass, error: ModelError | None = None) -> None:
         """Nothing; the gate learns how the request ended."""
@@ -81,7 +81,14 @@ class Gate:
             self._failed(admitted, error.retry_after)
         elif self._has_answered:
             self._succeeded(admitted)
-        self._free(admitted)
+        self.withdraw(admitted)
+
+    def withdraw(self, admitted: Pass) -> None:
+        """Nothing; the pass is given back and nothing is learned from it."""
+        self.in_flight -= 1
+        if admitted.probe and admitted.epoch == self._epoch:
+            self._probe_is_out = False
+        self._wake(1)
 
     def _succeeded(self, admitted: Pass) -> None:
         self._has_answered = True
@@ -141,7 +148,7 @@ class Gate:
                 if wait > 0:
                     await self._sleep(wait)
         except asyncio.CancelledError:
-            self._free(admitted)
+            self.withdraw(admitted)
             raise
         return admitted.epoch == self._epoch
 
@@ -149,12 +156,6 @@ class Gate:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future
-
-    def _free(self, admitted: Pass) -> None:
-        self.in_flight -= 1
-        if admitted.probe and admitted.epoch == self._epoch:
-            self._probe_is_out = False
-        self._wake(1)
 
     def _wake(self, number: int) -> None:
         while number and self._waiting:

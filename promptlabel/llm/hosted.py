@@ -39,7 +39,8 @@ class HostedClient:
         self._counter = TokenCounter(bare, openai=self._provider == "openai")
         self._translated = Translated(settings.model or "", settings, self.price)
         self._wire = self._open_wire()
-        self.decodes = self._endpoint.decodes if self._endpoint else ("json", "text")
+        self._direct = self._endpoint.direct if self._endpoint else frozenset()
+        self.decodes = ("json", "logprobs", "text") if "logprobs" in self._direct else ("json", "text")
 
     @property
     def priced(self) -> bool:
@@ -59,7 +60,7 @@ class HostedClient:
         Raises:
             ModelError: see `promptlabel.llm.failures`.
         """
-        if self._wire is None or self._endpoint is None or not self._is_direct(question):
+        if self._wire is None or self._endpoint is None or question.decode not in self._direct:
             return await self._translated.ask(question)
         received = await self._wire.post(_encoded(self._endpoint.body(question)))
         return read_completion(received, question, self.price)
@@ -92,12 +93,10 @@ class HostedClient:
         """Nothing; the connections are closed."""
         if self._wire is not None:
             await self._wire.close()
+        await self._translated.close()
 
     def _is_own_server(self) -> bool:
         return self._provider == "hosted_vllm" or endpoints.on_this_machine(self._settings.api_base)
-
-    def _is_direct(self, question: Question) -> bool:
-        return question.decode in self.decodes
 
     def _most_output(self, question: Question) -> int:
         if question.decode == "logprobs":

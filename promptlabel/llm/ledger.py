@@ -18,7 +18,8 @@ class Reservation:
 class Account:
     """A budget in US dollars and in calls, shared by everything that is in flight on one event loop.
 
-    Spent and reserved together never pass a limit. Should a server report more than the bound that was
+    Spent and reserved together never pass a limit. A budget is reached when a reservation does not fit and
+    no settlement is to come. Should a server report more than the bound that was
     reserved, all later reservations grow in the same proportion.
 
     Args:
@@ -52,13 +53,14 @@ class Account:
         self._open += 1
         return Reservation(usd)
 
-    async def reserve(self, upper_bound_usd: float) -> Reservation | None:
-        """A reservation, waited for while requests in flight may still give money back; None: budget reached."""
-        while True:
-            reservation = self.try_reserve(upper_bound_usd)
-            if reservation is not None or not self._open:
-                return reservation
-            await self._next_settlement()
+    async def settlement(self) -> bool:
+        """True after the next settlement, which may free money; False at once where nothing is in flight."""
+        if not self._open:
+            return False
+        if self._settled is None:
+            self._settled = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._settled)
+        return True
 
     def settle(self, reservation: Reservation, usd: float) -> None:
         """Nothing; the call is counted, its cost is spent, and what it did not need is free again."""
@@ -85,8 +87,3 @@ class Account:
         if self._settled is not None:
             self._settled.set_result(None)
             self._settled = None
-
-    async def _next_settlement(self) -> None:
-        if self._settled is None:
-            self._settled = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._settled)

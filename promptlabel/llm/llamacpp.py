@@ -144,10 +144,10 @@ def _parameters(runtime: ModuleType, weights: Path, threads: int, key: str) -> o
     parameters.model.path = str(weights)
     parameters.n_parallel = SLOTS
     parameters.n_ctx = SLOTS * WINDOW
-    parameters.kv_unified = True
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     parameters.api_keys = [key]
+    parameters.cache_ram_mib = 0
     parameters.warmup = False
     parameters.ui = False
     parameters.verbosity = -1

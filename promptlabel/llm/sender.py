@@ -13,10 +13,10 @@ from typing import Final
 from promptlabel.errors import ModelError
 from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
+from promptlabel.llm.exchange import Ask, Requests
 from promptlabel.llm.failures import RETRIED
 from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
-from promptlabel.llm.exchange import Ask, Requests
 from promptlabel.records import Answer, Attempt
 
 _REMEMBERED: Final = 8192

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from types import ModuleType
@@ -21,6 +21,8 @@ from promptlabel.settings import ModelSettings
 
 Price = Callable[[Usage], float]
 Chat = list[dict[str, str]]
+
+_ONCE = {"max_retries": 0, "num_retries": 0}
 
 
 class Translated:
@@ -44,26 +46,37 @@ class Translated:
         structured = question.decode != "json" or litellm.supports_response_schema(model=self._model)
         if not structured:
             return await self.instruct(question, messages(question))
-        return await self._complete(question, self._fields(question, messages(question)))
+        from openai import OpenAIError  # the base of LiteLLM's own errors
+
+        try:
+            completion = await litellm.acompletion(**self._fields(question, messages(question)), **_ONCE)
+        except OpenAIError as error:
+            raise _failure(error) from None
+        return self._read(completion, question)
 
     async def instruct(self, question: Question, chat: Chat) -> Answer:
         """The answer to the chat through Instructor's JSON mode, one request; ill-formed text is returned as it is."""
         litellm = await self._loaded()
         instructor = await asyncio.to_thread(import_module, "instructor")
-        client = instructor.from_litellm(litellm.acompletion, mode=instructor.Mode.MD_JSON)
+
+        async def create(**fields: Any) -> Any:
+            return await litellm.acompletion(**fields, **_ONCE)
+
+        client = instructor.from_litellm(create, mode=instructor.Mode.MD_JSON)
         form = answer_form(question.answers, question.rationale).model
         fields = self._common(chat) | {"max_tokens": self._settings.max_tokens}
         try:
-            _, completion = await client.chat.completions.create_with_completion(
-                response_model=form, max_retries=0, **fields
-            )
-        except instructor.core.InstructorRetryException as error:
+            _, completion = await client.create_with_completion(response_model=form, max_retries=0, **fields)
+        except _instructor_error() as error:
             completion = error.last_completion
             if completion is None:
                 raise _failure(error.__cause__ or error) from None
-        except litellm.exceptions.OpenAIError as error:
-            raise _failure(error) from None
         return self._read(completion, question)
+
+    async def close(self) -> None:
+        """Nothing; LiteLLM's connections are closed where it was used."""
+        if self._litellm is not None:
+            await self._litellm.close_litellm_async_clients()
 
     def missing_key(self) -> str | None:
         """The environment variable that should hold this model's key and does not, or None."""
@@ -79,14 +92,6 @@ class Translated:
             self._litellm = await asyncio.to_thread(load_litellm)
         return self._litellm
 
-    async def _complete(self, question: Question, fields: Mapping[str, Any]) -> Answer:
-        litellm = await self._loaded()
-        try:
-            completion = await litellm.acompletion(**fields)
-        except litellm.exceptions.OpenAIError as error:
-            raise _failure(error) from None
-        return self._read(completion, question)
-
     def _read(self, completion: Any, question: Question) -> Answer:
         return read_completion(orjson.dumps(completion.model_dump(mode="json")), question, self._price)
 
@@ -99,8 +104,6 @@ class Translated:
             "api_key": key or ("fake-api-key" if on_this_machine(self._settings.api_base) else None),
             "temperature": self._settings.temperature,
             "timeout": self._settings.timeout,
-            "max_retries": 0,
-            "num_retries": 0,
             "drop_params": True,
         }
 
@@ -122,6 +125,13 @@ def load_litellm() -> ModuleType:
     litellm = import_module("litellm")
     litellm.suppress_debug_info = True
     return litellm
+
+
+def _instructor_error() -> type[Any]:
+    from instructor.core.exceptions import InstructorRetryException
+
+    error: type[Any] = InstructorRetryException
+    return error
 
 
 def _failure(error: BaseException) -> ModelError:

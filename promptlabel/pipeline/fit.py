@@ -12,7 +12,7 @@ import numpy.typing as npt
 from promptlabel.errors import Fault, fail
 from promptlabel.labelmodel import LabelModel
 from promptlabel.labelmodel.model import Method
-from promptlabel.pipeline.gold import split_gold
+from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, JsonValue
 from promptlabel.rules.loading import Task
@@ -44,8 +44,8 @@ def fit(
     table = workspace.store.vote_table(task.name, task.labels)
     _require_votes(task, table)
     gold = gold_column(workspace, task, table)
-    text = _texts(workspace, method, gold)
-    model = LabelModel(len(task.labels), method=method, class_balance=_balance(task))
+    text = texts_for(workspace, method, gold)
+    model = LabelModel(len(task.labels), method=method, class_balance=balance_of(task))
     model.fit(table.votes, gold=gold, text=text, soft=table.soft)
     probs = model.predict_proba(table.votes, text=text, soft=table.soft)
     workspace.store.save_posteriors(
@@ -59,13 +59,20 @@ def fit(
             report=model.report,
         )
     )
+    taught = [trace_id for trace_id, label in zip(table.trace_ids, gold.tolist(), strict=True) if label >= 0]
+    workspace.store.save_state(taught_by(task), taught)
     shares = dict(zip(task.labels, probs.mean(axis=0).tolist(), strict=True))
     return FitReport(task.name, model.chosen, len(probs), int((gold >= 0).sum()), shares, model.report)
 
 
+def taught_by(task: Task) -> str:
+    """The name of the state that holds the ids of the traces whose gold the task's last fit has seen."""
+    return f"taught:{task.name}"
+
+
 def gold_column(workspace: Workspace, task: Task, table: VoteTable) -> npt.NDArray[np.int64]:
     """Label indices ``[n]`` of the gold a label model may see, in the table's rows; -1 where there is none."""
-    teaching = {decision.trace_id: decision.label for decision in split_gold(workspace, task).teaching}
+    teaching = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
     index = {label: position for position, label in enumerate(task.labels)}
     return np.array(
         [index.get(teaching.get(trace_id, ""), ABSTAIN) for trace_id in table.trace_ids], dtype=np.int64
@@ -79,12 +86,14 @@ def _require_votes(task: Task, table: VoteTable) -> None:
         fail(Fault("no votes yet; run: promptlabel vote", key=task.name))
 
 
-def _balance(task: Task) -> list[float] | None:
+def balance_of(task: Task) -> list[float] | None:
+    """The task's class balance in the order of its labels, None where it gives none."""
     balance = task.spec.class_balance
     return [balance[label] for label in task.labels] if balance else None
 
 
-def _texts(workspace: Workspace, method: Method, gold: npt.NDArray[np.int64]) -> list[str] | None:
+def texts_for(workspace: Workspace, method: Method, gold: npt.NDArray[np.int64]) -> list[str] | None:
+    """The text of every trace for the methods that read it, None without enough gold to learn from text."""
     if method not in ("auto", "anchored") or (gold >= 0).sum() < ENOUGH_GOLD_FOR_TEXT:
         return None
     return [trace.transcript for trace in workspace.store.traces()]

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from promptlabel.labelmodel import LabelModel
 from promptlabel.labelmodel.model import Method
-from promptlabel.pipeline.fit import ENOUGH_GOLD_FOR_TEXT
-from promptlabel.pipeline.gold import split_gold
+from promptlabel.pipeline.fit import balance_of, taught_by, texts_for
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN
-from promptlabel.review.adjudication import Decision
+from promptlabel.review.adjudication import Decision, decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, VoteTable
 
@@ -53,21 +52,26 @@ class Judged:
 def judge(workspace: Workspace, task: Task, table: VoteTable, fitted: PosteriorTable) -> Judged:
     """All blind decisions of the task beside unseen probabilities.
 
-    Gold that is held back, or was decided after the fit, meets the stored posteriors; gold that the
-    fit may have learnt from meets posteriors of a fit without it (cross-fitting in five folds).
+    Gold that the last fit did not see meets the stored posteriors; gold that it learnt from meets
+    posteriors of fits made like it but without that gold (cross-fitting in five folds).
     """
-    split = split_gold(workspace, task)
-    decisions = _judgeable((*split.judging, *split.teaching), task, table, fitted)
+    decisions = _judgeable(workspace, task, table, fitted)
     row_of = {trace_id: row for row, trace_id in enumerate(table.trace_ids)}
     label_of = {label: index for index, label in enumerate(task.labels)}
     rows = np.array([row_of[decision.trace_id] for decision in decisions], dtype=np.int64)
     gold = np.array([label_of[decision.label] for decision in decisions], dtype=np.int64)
-    seen_ids = {one.trace_id for one in split.teaching if one.at <= fitted.fitted_at}
-    seen = np.array([decision.trace_id in seen_ids for decision in decisions], dtype=bool)
+    taught = taught_ids(workspace, task)
+    seen = np.array([decision.trace_id in taught for decision in decisions], dtype=bool)
     probs = stored_rows(fitted, [decision.trace_id for decision in decisions])
     if seen.any():
         probs[seen] = _cross_fitted(workspace, task, table, fitted, (rows[seen], gold[seen]))
     return Judged(decisions, rows, gold, probs, seen)
+
+
+def taught_ids(workspace: Workspace, task: Task) -> frozenset[str]:
+    """The traces whose gold the task's last fit has seen."""
+    taught = workspace.store.state(taught_by(task))
+    return frozenset(map(str, taught)) if isinstance(taught, Sequence) else frozenset()
 
 
 def stored_rows(fitted: PosteriorTable, trace_ids: Sequence[str]) -> Floats:
@@ -77,9 +81,10 @@ def stored_rows(fitted: PosteriorTable, trace_ids: Sequence[str]) -> Floats:
 
 
 def _judgeable(
-    decisions: Sequence[Decision], task: Task, table: VoteTable, fitted: PosteriorTable
+    workspace: Workspace, task: Task, table: VoteTable, fitted: PosteriorTable
 ) -> tuple[Decision, ...]:
     known = set(table.trace_ids) & set(fitted.trace_ids)
+    decisions = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
     return tuple(one for one in decisions if one.blind and one.trace_id in known and one.label in task.labels)
 
 
@@ -88,15 +93,17 @@ def _cross_fitted(
 ) -> Floats:
     rows, gold = seen
     method = _method(fitted)
-    texts = _texts(workspace, method, len(gold))
+    column = np.full(len(table.trace_ids), ABSTAIN, dtype=np.int64)
+    column[rows] = gold
+    texts = texts_for(workspace, method, column)
     probs = np.empty((len(rows), len(task.labels)))
     for fold in range(min(FOLDS, len(rows))):
-        held = np.arange(len(rows)) % FOLDS == fold
-        teaching = np.full(len(table.trace_ids), ABSTAIN, dtype=np.int64)
-        teaching[rows[~held]] = gold[~held]
-        model = LabelModel(len(task.labels), method=method, class_balance=_balance(task))
-        model.fit(table.votes, gold=teaching, text=texts, soft=table.soft)
-        probs[held] = _predicted(model, table, texts, rows[held])
+        held = rows[np.arange(len(rows)) % FOLDS == fold]
+        taught = column.copy()
+        taught[held] = ABSTAIN
+        model = LabelModel(len(task.labels), method=method, class_balance=balance_of(task))
+        model.fit(table.votes, gold=taught, text=texts, soft=table.soft)
+        probs[np.arange(len(rows)) % FOLDS == fold] = _predicted(model, table, texts, held)
     return probs
 
 
@@ -112,14 +119,3 @@ def _method(fitted: PosteriorTable) -> Method:
     """How the stored fit was asked for: the gate chooses again in every fold where it chose then."""
     asked = fitted.report.get("reason") == ASKED_FOR
     return next((method for method in get_args(Method) if asked and method == fitted.chosen), "auto")
-
-
-def _balance(task: Task) -> list[float] | None:
-    balance = task.spec.class_balance
-    return [balance[label] for label in task.labels] if balance else None
-
-
-def _texts(workspace: Workspace, method: Method, gold: int) -> list[str] | None:
-    if method not in ("auto", "anchored") or gold < ENOUGH_GOLD_FOR_TEXT:
-        return None
-    return [trace.transcript for trace in workspace.store.traces()]

@@ -12,7 +12,7 @@ from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, Wanted, render
 from promptlabel.pipeline.calibrating import calibrated
 from promptlabel.pipeline.casting import code_vote, request_digest
-from promptlabel.pipeline.gold import split_gold
+from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.vote import all_askings
 from promptlabel.pipeline.workspace import Workspace
@@ -72,7 +72,7 @@ def preview(workspace: Workspace, rule: str, *, count: int = 20) -> PreviewRepor
         InputError: when no task, or more than one, has a rule of this name.
     """
     task = _task_of(workspace.tasks, rule)
-    gold = {decision.trace_id: decision.label for decision in split_gold(workspace, task).teaching}
+    gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
     traces = _some_traces(workspace, list(gold), count)
     if any(prompt.name == rule for prompt in task.prompts):
         return asyncio.run(_preview_prompt(workspace, task, rule, traces, gold))

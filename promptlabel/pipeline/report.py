@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from promptlabel.flywheel.figures import (
     QueueFigures,
     ReportFigures,
     RuleFigures,
+    SingleRules,
     TaskFigures,
     VersionFigures,
     compare,
@@ -133,11 +135,10 @@ def _queue(store: Store, task: str) -> QueueFigures:
 
 
 def _model(fitted: PosteriorTable) -> ModelFigures:
-    compared = fitted.report.get("compared")
     return ModelFigures(
         chosen=fitted.chosen,
         reason=str(fitted.report.get("reason", "")),
-        compared=compared if isinstance(compared, Mapping) else {},
+        compared=cast("Mapping[str, Mapping[str, float]]", fitted.report.get("compared", {})),
         fitted_at=fitted.fitted_at,
     )
 
@@ -151,7 +152,7 @@ def _comparison(task: Task, table: VoteTable, judged: Judged) -> Comparison | No
     return compare(
         unseen.probs,
         majority.fit(votes).predict_proba(votes),
-        Columns(votes, tuple(rule.rule for rule in table.rules)),
+        SingleRules(votes, tuple(rule.rule for rule in table.rules)),
         unseen.gold,
         basis,
     )

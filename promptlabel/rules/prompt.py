@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal
 from promptlabel.errors import PromptlabelError
 from promptlabel.records import Decode, JsonValue, Message, Question, Shot, Trace, digest
 from promptlabel.rules.spec import Example, RuleSpec, TaskSpec
-from promptlabel.rules.template import PromptTemplate
+from promptlabel.rules.template import PromptTemplate, prompt_template
 
 EXAMPLE_ID: Final = "example"
 
@@ -56,7 +56,7 @@ class PromptRule:
     @cached_property
     def template(self) -> PromptTemplate:
         """The prompt as a template."""
-        return PromptTemplate(self.spec.prompt)
+        return prompt_template(self.spec.prompt)
 
     @cached_property
     def rule_hash(self) -> str:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from promptlabel.errors import Fault, InputError, nearest, raise_if_any
 from promptlabel.records import JsonValue
 from promptlabel.rules.prompt import PromptRule
-from promptlabel.rules.spec import ABSTAIN_ANSWER, RuleSpec, TaskSpec, is_rule_name, is_task_name
-from promptlabel.rules.template import PromptTemplate
+from promptlabel.rules.spec import ABSTAIN_ANSWER, RuleSpec, TaskSpec, is_text
+from promptlabel.rules.template import prompt_template
 from promptlabel.strict_yaml import Document, Keys, StrictModel, faults_of, load_yaml, read_text, text_faults
 
 _Model = TypeVar("_Model", bound=StrictModel)
@@ -25,7 +25,7 @@ _FRONT_MATTER: Final = re.compile(r"\A(---[ \t]*\n.*?)^---[ \t]*(?:\n|\Z)", re.D
 def read_task(path: Path) -> tuple[TaskSpec | None, list[Fault]]:
     """The task that a `task.yaml` describes, None where there are faults."""
     try:
-        document = load_yaml(read_text(path), str(path), is_task_name)
+        document = load_yaml(read_text(path), str(path), is_text)
     except InputError as error:
         return None, list(error.faults)
     spec, faults = _validated(document, TaskSpec)
@@ -74,7 +74,7 @@ def _read_document(path: Path) -> tuple[Document, int]:
     text = read_text(path)
     if path.suffix == ".jinja":
         return _with_front_matter(text, str(path))
-    document = load_yaml(text, str(path), is_rule_name)
+    document = load_yaml(text, str(path), is_text)
     return document, document.first_line(("prompt",))
 
 
@@ -84,7 +84,7 @@ def _with_front_matter(text: str, file: str) -> tuple[Document, int]:
     if found is None and text.startswith("---"):
         raise InputError(Fault("the front matter is not closed by a line of ---", file, 1))
     front, prompt = (found[1], text[found.end() :]) if found else ("", text)
-    document = load_yaml(front, file, is_rule_name)
+    document = load_yaml(front, file, is_text)
     keys = {} if document.data is None else document.data
     if not isinstance(keys, Mapping):
         raise InputError(document.fault("the front matter must be a mapping"))
@@ -101,7 +101,7 @@ def _with_front_matter(text: str, file: str) -> tuple[Document, int]:
 def _template_faults(document: Document, prompt_line: int) -> Iterator[Fault]:
     prompt = _under(document.data, "prompt")
     if isinstance(prompt, str):
-        for fault in PromptTemplate(prompt).faults():
+        for fault in prompt_template(prompt).faults():
             yield Fault(fault.message, document.file, prompt_line + fault.line - 1, key="prompt")
 
 

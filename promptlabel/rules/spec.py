@@ -40,17 +40,12 @@ Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 Moment = Annotated[datetime, BeforeValidator(_as_datetime)]
 
 
-def is_task_name(path: Keys) -> bool:
-    """Whether the value at a path of `task.yaml` is a name."""
-    return path == ("task",) or (len(path) == 2 and path[0] == "labels" and isinstance(path[1], int))
+_NOT_TEXT: Final = frozenset(("class_balance", "samples", "abstain_below", "rationale", "active"))
 
 
-def is_rule_name(path: Keys) -> bool:
-    """Whether the value at a path of a rule file is the name of a label, a model, a person or a tag."""
-    match path:
-        case ("answers", _) | ("examples", _, "vote") | ("model",) | ("models", _) | ("tags", _) | ("owner",):
-            return True
-    return False
+def is_text(path: Keys) -> bool:
+    """Whether what stands at a path of a task or rule file is text, even if it looks like a number: all but a few."""
+    return bool(path) and path[0] not in _NOT_TEXT and "metadata" not in path[:3]
 
 
 class TaskSpec(StrictModel):
@@ -63,7 +58,7 @@ class TaskSpec(StrictModel):
     """
 
     task: str = Field(min_length=1)
-    labels: dict[str, str] = Field(min_length=2, max_length=MAX_LABELS)
+    labels: dict[str, str]
     class_balance: dict[str, Annotated[float, Field(gt=0, lt=1, strict=False)]] | None = None
     guidelines: str = ""
     holdout_after: Moment | None = None
@@ -80,6 +75,8 @@ class TaskSpec(StrictModel):
     @field_validator("labels")
     @classmethod
     def _named_well(cls, labels: dict[str, str]) -> dict[str, str]:
+        if not 2 <= len(labels) <= MAX_LABELS:
+            raise ValueError(f"needs 2 to {MAX_LABELS} labels, has {len(labels)}")
         if ABSTAIN_ANSWER in labels:
             raise ValueError(f"'{ABSTAIN_ANSWER}' cannot be a label: it means no vote")
         if any(not name or name != name.strip() for name in labels):

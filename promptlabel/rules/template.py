@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Final, TypeGuard
 
 from jinja2 import Template, TemplateAssertionError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
@@ -40,6 +40,12 @@ class TemplateFault:
     line: int
 
 
+@lru_cache(maxsize=2048)
+def prompt_template(source: str) -> PromptTemplate:
+    """The template of a prompt; of equal prompts the same, so that each is parsed and compiled once."""
+    return PromptTemplate(source)
+
+
 @dataclass(frozen=True)
 class PromptTemplate:
     """A template over `VARIABLES`; surrounding blank space is no part of it."""
@@ -63,17 +69,16 @@ class PromptTemplate:
     @cached_property
     def trace_fields(self) -> tuple[str, ...]:
         """The fields of `trace` it may read: those it names, or all where it uses `trace` as a whole."""
-        named = {name for name, _ in _fields_of("trace", self.tree)}
-        uses = sum(node.name == "trace" for node in self.tree.find_all(nodes.Name))
-        if uses > len(list(_fields_of("trace", self.tree))):
-            return TRACE_FIELDS
-        return tuple(name for name in TRACE_FIELDS if name in named)
+        found = [name for name, _ in _fields_of("trace", self._nodes)]
+        uses = sum(_is_name(node, "trace") for node in self._nodes)
+        return TRACE_FIELDS if uses > len(found) else tuple(name for name in TRACE_FIELDS if name in found)
 
     @cached_property
     def meaning(self) -> str:
         """A text that is equal for templates that render equally but for comments and spacing inside tags."""
-        for output in self.tree.find_all(nodes.Output):
-            output.nodes = list(_with_merged_text(output.nodes))
+        for node in self._nodes:
+            if isinstance(node, nodes.Output):
+                node.nodes = list(_with_merged_text(node.nodes))
         return repr(self.tree)
 
     def faults(self) -> list[TemplateFault]:
@@ -83,18 +88,23 @@ class PromptTemplate:
 
     def _found(self) -> list[tuple[int, str]]:
         try:
-            found = [*_unknown_operations(self.tree), *_unknown_fields(self.tree)]
+            found = [*_unknown_operations(self._nodes), *_unknown_fields(self._nodes)]
         except TemplateSyntaxError as error:
             return [(error.lineno, error.message or "not a template")]
+        except RecursionError:
+            return [(1, "nested too deeply")]
         with suppress(TemplateAssertionError):  # an unknown filter, found above, hides the names
             found += self._unknown_variables()
         return sorted(found)
 
     def _unknown_variables(self) -> Iterator[tuple[int, str]]:
-        unknown = self.variables.difference(VARIABLES)
-        for name in unknown:
-            line = next(node.lineno for node in self.tree.find_all(nodes.Name) if node.name == name)
+        for name in self.variables.difference(VARIABLES):
+            line = min(node.lineno for node in self._nodes if _is_name(node, name) and node.ctx == "load")
             yield line, f"'{name}' is not defined{_suggestion(name)}"
+
+    @cached_property
+    def _nodes(self) -> tuple[nodes.Node, ...]:
+        return tuple(_all_under([self.tree]))
 
     @cached_property
     def _compiled(self) -> Template:
@@ -144,51 +154,57 @@ def _with_merged_text(parts: Iterable[nodes.Expr]) -> Iterator[nodes.Expr]:
 # --- the static checks, each a generator of (line, message)
 
 
-def _unknown_operations(tree: nodes.Template) -> Iterator[tuple[int, str]]:
-    for node in tree.find_all(tuple(_NOT_OFFERED)):
-        yield node.lineno, f"'{_NOT_OFFERED[type(node)]}' is not offered in prompts"
-    for kind, known in (nodes.Filter, _SANDBOX.filters), (nodes.Test, _SANDBOX.tests):
-        for operation in tree.find_all(kind):
-            if operation.name not in known:
-                what = kind.__name__.lower()
-                yield (
-                    operation.lineno,
-                    f"no {what} is named '{operation.name}'{nearest(operation.name, known)}",
-                )
+def _all_under(roots: Iterable[nodes.Node]) -> Iterator[nodes.Node]:
+    """Every node, parents before children."""
+    pending = list(roots)
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(node.iter_child_nodes())
 
 
-def _unknown_fields(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+def _unknown_operations(tree: Iterable[nodes.Node]) -> Iterator[tuple[int, str]]:
+    for node in tree:
+        if type(node) in _NOT_OFFERED:
+            yield node.lineno, f"'{_NOT_OFFERED[type(node)]}' is not offered in prompts"
+        elif isinstance(node, nodes.Filter) and node.name not in _SANDBOX.filters:
+            yield node.lineno, f"no filter is named '{node.name}'{nearest(node.name, _SANDBOX.filters)}"
+        elif isinstance(node, nodes.Test) and node.name not in _SANDBOX.tests:
+            yield node.lineno, f"no test is named '{node.name}'{nearest(node.name, _SANDBOX.tests)}"
+        elif _is_name(node, "self"):
+            yield node.lineno, f"'self' is not defined{nearest('self', VARIABLES)}"
+
+
+def _unknown_fields(tree: Sequence[nodes.Node]) -> Iterator[tuple[int, str]]:
     for name, line in _fields_of("trace", tree):
         if name not in TRACE_FIELDS:
             yield line, f"'trace' has no '{name}'{nearest(name, TRACE_FIELDS)}"
-    for loop in tree.find_all(nodes.For):
-        if isinstance(loop.target, nodes.Name) and _is_messages(loop.iter):
-            yield from _unknown_message_fields(loop, loop.target.name)
-
-
-def _unknown_message_fields(loop: nodes.For, variable: str) -> Iterator[tuple[int, str]]:
-    for statement in loop.body:
-        for name, line in _fields_of(variable, statement):
-            if name not in MESSAGE_FIELDS:
-                yield line, f"a message has no '{name}'{nearest(name, MESSAGE_FIELDS)}"
+    for loop in tree:
+        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.Name) and _is_messages(loop.iter):
+            for name, line in _fields_of(loop.target.name, _all_under(loop.body)):
+                if name not in MESSAGE_FIELDS:
+                    yield line, f"a message has no '{name}'{nearest(name, MESSAGE_FIELDS)}"
 
 
 def _is_messages(node: nodes.Node) -> bool:
     """Whether the expression is `trace.messages`, filtered or sliced."""
-    while isinstance(node, nodes.Filter | nodes.Getitem) and isinstance(node.node, nodes.Node):
+    while isinstance(node, nodes.Filter | nodes.Getitem) and node.node is not None:
         node = node.node
     return isinstance(node, nodes.Getattr) and _is_name(node.node, "trace") and node.attr == "messages"
 
 
-def _is_name(node: nodes.Node, name: str) -> bool:
+def _is_name(node: nodes.Node, name: str) -> TypeGuard[nodes.Name]:
     return isinstance(node, nodes.Name) and node.name == name
 
 
-def _fields_of(variable: str, tree: nodes.Node) -> Iterator[tuple[str, int]]:
+def _fields_of(variable: str, tree: Iterable[nodes.Node]) -> Iterator[tuple[str, int]]:
     """Each ``variable.field`` and ``variable["field"]`` with its line."""
-    for attribute in tree.find_all(nodes.Getattr):
-        if _is_name(attribute.node, variable):
-            yield attribute.attr, attribute.lineno
-    for item in tree.find_all(nodes.Getitem):
-        if _is_name(item.node, variable) and isinstance(item.arg, nodes.Const):
-            yield str(item.arg.value), item.lineno
+    for node in tree:
+        if isinstance(node, nodes.Getattr) and _is_name(node.node, variable):
+            yield node.attr, node.lineno
+        elif (
+            isinstance(node, nodes.Getitem)
+            and _is_name(node.node, variable)
+            and isinstance(node.arg, nodes.Const)
+        ):
+            yield str(node.arg.value), node.lineno

@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 
-from promptlabel.errors import StoreError, StoreHeldError
+from promptlabel.errors import StoreDamagedError, StoreError, StoreHeldError
 
-Row = tuple[Any, ...]
+Connection: TypeAlias = duckdb.DuckDBPyConnection
+
+Row: TypeAlias = tuple[Any, ...]
 """One row of a table, its values in the order of the columns."""
 
 _HOLDER = re.compile(r"Conflicting lock is held in .*\(PID (\d+)\)")
 _ROWS_A_FETCH = 2048
+_DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException, duckdb.InternalException)
 
 _CONFIGURATION = {
     "enable_external_access": "false",
@@ -26,12 +29,13 @@ _CONFIGURATION = {
 }
 
 
-def connect(path: Path) -> duckdb.DuckDBPyConnection:
+def connect(path: Path) -> Connection:
     """A connection to the file, made if need be; SQL on it can reach no other file.
 
     Raises:
         StoreHeldError: while another process has the file open.
-        StoreError: if the file is damaged or cannot be read or written.
+        StoreDamagedError: if the file does not hold what was written to it.
+        StoreError: if it cannot be read or written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,14 +44,10 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         if "Could not set lock" in str(error):
             holder = _HOLDER.search(str(error))
             raise StoreHeldError(str(path), int(holder[1]) if holder else None) from error
-        raise StoreError(
-            f"{path} cannot be opened: {_first_line(error)}; `promptlabel doctor --repair` mends it"
-        ) from error
+        raise store_error(error) from error
 
 
-def stream(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
-) -> Iterator[Row]:
+def stream(connection: Connection, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[Row]:
     """The rows of a query, fetched as they are taken, on a cursor of its own."""
     with connection.cursor() as cursor, store_errors():
         cursor.execute(sql, parameters)
@@ -55,7 +55,18 @@ def stream(
             yield from rows
 
 
-def append(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
+def only(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+    """The only row of a query, or None; no result is left open, which would block the connection."""
+    rows = connection.execute(sql, parameters).fetchall()
+    return rows[0] if rows else None
+
+
+def count(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> int:
+    """The number that a query returns, or that a statement says it changed."""
+    return int(connection.execute(sql, parameters).fetchall()[0][0])
+
+
+def append(connection: Connection, table: str, rows: Sequence[Row]) -> None:
     """Nothing; the rows are in the table."""
     appender = connection.appender(table)
     appender.append_rows(rows)
@@ -72,19 +83,18 @@ def store_errors() -> Iterator[None]:
 
 
 def store_error(cause: BaseException) -> StoreError:
-    """The cause as a StoreError: a full disk and a broken store are told apart."""
+    """The cause as a StoreError: a full disk, a damaged file and anything else are told apart."""
     if isinstance(cause, StoreError):
         return cause
+    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
     if "No space left" in str(cause):
         return StoreError(
-            "the disk is full: nothing acknowledged is lost; free some space and run this again"
-            f" ({_first_line(cause)})"
+            f"the disk is full: nothing acknowledged is lost; free some space and run this again ({first_line})"
         )
-    return StoreError(
-        f"the store failed: {_first_line(cause)}; nothing acknowledged is lost: run this again,"
-        " and `promptlabel doctor` if it fails again"
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(cause, OSError) or "Permission denied" in str(cause):
+        return StoreError(f"the store cannot be read or written: {first_line}")
+    if isinstance(cause, _DAMAGE):
+        return StoreDamagedError(
+            f"the store is damaged: {first_line}; `promptlabel doctor --repair` mends it"
+        )
+    return StoreError(f"the store failed: {first_line}; nothing acknowledged is lost: run this again")

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -29,6 +29,9 @@ class Position(NamedTuple):
 
     segment: int
     offset: int
+
+
+START: Final = Position(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def decode(line: bytes) -> Entry | None:
     return entry
 
 
-def read(folder: Path, start: Position = Position(0, 0)) -> Iterator[Line]:
+def read(folder: Path, start: Position = START) -> Iterator[Line]:
     """The lines from a position on, damaged ones too; blank ones are left out."""
     for path in _segments(folder):
         if _number(path) >= start.segment:

@@ -6,7 +6,7 @@ that the journal knows and the ledger does not, give it away.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +14,8 @@ from typing import Final
 import duckdb
 
 from promptlabel.records import digest
-from promptlabel.store.journal import Entry, Position
+from promptlabel.store.connection import Connection, only
+from promptlabel.store.journal import START, Entry, Position
 from promptlabel.store.sql import query
 
 COUNTED: Final = ("traces", "events", "gold", "votes", "attempts", "reviews")
@@ -31,29 +32,57 @@ class Sum:
     keys: int
     unjournaled: int
 
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.rows + other.rows, self.keys ^ other.keys, self.unjournaled + other.unjournaled)
+
+    def __neg__(self) -> Sum:
+        return Sum(-self.rows, self.keys, -self.unjournaled)
+
+
+NOTHING: Final = Sum(0, 0, 0)
+
 
 @dataclass(slots=True)
 class Commit:
-    """A transaction under way; what is done on `connection` becomes durable with the ledger row."""
+    """A transaction under way; what is done on `connection` becomes durable with the ledger row.
 
-    connection: duckdb.DuckDBPyConnection
+    Attributes:
+        anew: the ledger starts again with this commit, whose sums are those of the whole tables.
+    """
+
+    connection: Connection
     batch: int
     position: Position
-    sums: dict[str, Sum] = field(default_factory=dict)
+    added: dict[str, Sum] = field(default_factory=dict)
+    dropped: dict[str, Sum] = field(default_factory=dict)
+    anew: bool = False
 
     def count_added(self, relation: str) -> int:
         """The number of rows with this commit's batch, which the ledger will state."""
-        self.sums[relation] = total(self.connection, relation, since=self.batch)
-        return self.sums[relation].rows
+        self.added[relation] = total(self.connection, relation, since=self.batch)
+        return self.added[relation].rows
 
     def count_dropped(self, relation: str, dropped: Sum) -> None:
         """Nothing; the ledger will state that these rows went."""
-        self.sums[relation] = Sum(-dropped.rows, dropped.keys, -dropped.unjournaled)
+        self.dropped[relation] = self.dropped.get(relation, NOTHING) + dropped
 
-    def entry(self) -> Entry:
-        """What the journal says of the commit once it is done."""
-        again = {relation: total.unjournaled for relation, total in self.sums.items() if total.unjournaled > 0}
-        return {"kind": "commit", "batch": self.batch, "unjournaled": again}
+    def sums(self) -> dict[str, Sum]:
+        """What the ledger will state, by table."""
+        return {
+            relation: self.added.get(relation, NOTHING) + -self.dropped.get(relation, NOTHING)
+            for relation in sorted(self.added.keys() | self.dropped.keys())
+        }
+
+    def entry(self, chain: str) -> Entry:
+        """What the journal says of the commit once it is done, with the ledger's chain after it."""
+        again = {relation: row.unjournaled for relation, row in self.sums().items() if row.unjournaled > 0}
+        return {
+            "kind": "commit",
+            "batch": self.batch,
+            "chain": chain,
+            "unjournaled": again,
+            "anew": self.anew,
+        }
 
 
 @dataclass(slots=True)
@@ -62,16 +91,16 @@ class Ledger:
 
     batch: int = 0
     chain: str = ""
-    position: Position = Position(0, 0)
+    position: Position = START
 
     @classmethod
-    def load(cls, connection: duckdb.DuckDBPyConnection) -> Ledger:
+    def load(cls, connection: Connection) -> Ledger:
         """The ledger's end as stored."""
-        last = connection.execute(query("last_ledger_row")).fetchone()
+        last = only(connection, query("last_ledger_row"))
         return cls(last[0], last[1], Position(last[2], last[3])) if last else cls()
 
     @contextmanager
-    def commit(self, connection: duckdb.DuckDBPyConnection, position: Position) -> Iterator[Commit]:
+    def commit(self, connection: Connection, position: Position) -> Iterator[Commit]:
         """A transaction that is committed with its ledger rows, or rolled back on any exception."""
         connection.begin()
         try:
@@ -86,7 +115,7 @@ class Ledger:
 
     def _write(self, commit: Commit) -> str:
         chain = self.chain
-        for relation, row in sorted((commit.sums or {_OTHER: Sum(0, 0, 0)}).items()):
+        for relation, row in (commit.sums() or {_OTHER: NOTHING}).items():
             chain = link(chain, commit.batch, relation, row)
             commit.connection.execute(
                 query("insert_ledger_row"),
@@ -100,12 +129,17 @@ def link(chain: str, batch: int, relation: str, row: Sum) -> str:
     return digest([chain, batch, relation, row.rows, str(row.keys), row.unjournaled])
 
 
-def total(connection: duckdb.DuckDBPyConnection, relation: str, *, since: int = 0) -> Sum:
+def total(connection: Connection, relation: str, *, since: int = 0) -> Sum:
     """The sum of a counted table's rows of batch `since` and later."""
-    return Sum(*connection.execute(query(f"sum_{relation}"), [since]).fetchone())
+    return sum_of(connection, f"sum_{relation}", [since])
 
 
-def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+def sum_of(connection: Connection, name: str, parameters: Sequence[object] = ()) -> Sum:
+    """The sum that the query of that name computes."""
+    return Sum(*(only(connection, query(name), parameters) or (0, 0, 0)))
+
+
+def _roll_back(connection: Connection) -> None:
     try:
         connection.rollback()
     except duckdb.Error:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import duckdb
-
 from promptlabel.errors import StoreError
-
-Connection = duckdb.DuckDBPyConnection
+from promptlabel.store.connection import Connection
 
 
 def m001_traces(connection: Connection) -> None:
@@ -50,7 +47,7 @@ def m003_attempts(connection: Connection) -> None:
     connection.execute("""
         CREATE TABLE attempts (
             request UUID, task VARCHAR NOT NULL, rule VARCHAR NOT NULL, model VARCHAR NOT NULL,
-            at TIMESTAMP NOT NULL, seconds DOUBLE NOT NULL, cause VARCHAR NOT NULL, input_tokens BIGINT NOT NULL,
+            timestamp TIMESTAMP NOT NULL, seconds DOUBLE NOT NULL, cause VARCHAR NOT NULL, input_tokens BIGINT NOT NULL,
             output_tokens BIGINT NOT NULL, cached_tokens BIGINT NOT NULL, usd DOUBLE NOT NULL,
             batch INTEGER NOT NULL)
     """)
@@ -66,7 +63,7 @@ def m004_people(connection: Connection) -> None:
         CREATE SEQUENCE arrivals;
         CREATE TABLE reviews (
             event_id VARCHAR PRIMARY KEY, trace_id VARCHAR NOT NULL, task VARCHAR NOT NULL,
-            reviewer VARCHAR NOT NULL, action VARCHAR NOT NULL, at TIMESTAMP NOT NULL, label VARCHAR,
+            reviewer VARCHAR NOT NULL, action VARCHAR NOT NULL, timestamp TIMESTAMP NOT NULL, label VARCHAR,
             blind BOOLEAN NOT NULL, seconds DOUBLE, lane VARCHAR, probability DOUBLE, undoes VARCHAR,
             batch INTEGER NOT NULL, arrival BIGINT DEFAULT nextval('arrivals'));
         CREATE VIEW decided AS

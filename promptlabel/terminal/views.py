@@ -76,32 +76,22 @@ def _count(number: int, noun: str) -> str:
 
 
 def _preview(report: Any) -> None:
-    if report.prompt:
-        _say("[dim]the prompt of the first trace[/]", escape(report.prompt), "")
-    table = _table(
-        "trace",
-        "model",
-        "answer",
-        "vote",
-        ">confidence",
-        "gold",
-        title=f"{report.rule} on {len(report.traces)}",
-    )
+    if report.traces and report.traces[0].prompt:
+        _say("[dim]the prompt of the first trace:[/]", escape(report.traces[0].prompt), "")
+    table = _table("trace", "model", "answer", "vote", ">confidence", "gold")
     for row in report.traces:
-        vote = _colored_vote(row.vote or row.status, row.gold)
         confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
-        table.add_row(
-            escape(row.trace_id),
-            row.model,
-            _clip(row.answer or row.cause or "", 40),
-            vote,
-            confidence,
-            row.gold or "",
-        )
+        answer = _clip(row.answer or row.cause or "", 40)
+        vote = _colored_vote(row.vote or row.status, row.gold)
+        table.add_row(escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "")
     _screen.print(table)
     for example in report.examples:
-        mark = "[green]ok[/]" if example.passed else "[red]differs[/]"
-        _say(f"example {example.number} ({example.expected}): {mark} {example.vote or example.status}")
+        mark = (
+            "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
+        )
+        _say(f"example {example.number}, {example.expected}: {mark}")
+    if report.stopped:
+        _say(f"[yellow]stopped: {report.stopped}: {escape(report.message)}[/]")
 
 
 def _colored_vote(vote: str, gold: str | None) -> str:
@@ -140,27 +130,36 @@ def _vote(report: Any) -> None:
 
 
 def _analyze(report: Any) -> None:
-    columns = (
+    several = len({row.model for row in report.rules if row.kind == "prompt"}) > 1
+    table = _table(
         "rule",
         "kind",
-        "model",
         ">votes",
-        ">coverage",
+        ">cover",
         ">overlap",
         ">conflict",
         ">accuracy",
-        "interval",
+        "",
         ">cost",
+        title=report.task,
     )
-    table = _table(*columns, title=report.task)
     for row in report.rules:
+        name = f"{row.rule} ({row.model})" if several and row.kind == "prompt" else row.rule
         shares = (_share(value) for value in (row.coverage, row.overlap, row.conflict, row.accuracy))
-        interval = "" if row.accuracy is None else f"{row.accuracy_low:.0%} to {row.accuracy_high:.0%}"
-        table.add_row(row.rule, row.kind, row.model, f"{row.votes:,}", *shares, interval, _money(row.usd))
+        interval = (
+            "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
+        )
+        table.add_row(name, row.kind, f"{row.votes:,}", *shares, interval, _money(row.usd))
     _screen.print(table)
     if report.n_eff is not None:
+        how = {"gold": "from their errors on gold", "agreement": "from how they agree"}.get(
+            report.n_eff_source
+        )
+        independent = f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}"
         _say(
-            f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes (from {report.n_eff_source})"
+            independent
+            if how
+            else "too few shared votes to tell how many independent votes the rules amount to"
         )
 
 
@@ -170,8 +169,8 @@ def _fit(report: Any) -> None:
         f"[bold]{report.task}[/]: {report.chosen} on {report.traces:,} traces with {report.gold:,} gold labels"
     )
     _say(f"mean posterior: {shares}")
-    if report.report.get("why"):
-        _say(escape(str(report.report["why"])))
+    if report.report.get("reason"):
+        _say(f"why: {escape(str(report.report['reason']))}")
 
 
 def _queue(report: Any) -> None:

@@ -104,16 +104,13 @@ def _content(fields: Fields) -> str:
     content = fields.record.get("content")
     if isinstance(content, str):
         return fields.text("content") or ""
-    if content is None or isinstance(content, list):
-        return text_of(fields.data("content") or _tool_calls(fields))
-    fields.wrong.append(("content", f"must be text or a list of parts, is {kind(content)}"))
-    return ""
-
-
-def _tool_calls(fields: Fields) -> JsonValue:
-    if fields.record.get("tool_calls") is None and fields.record.get("content") is None:
+    if content is not None and not isinstance(content, list):
+        fields.wrong.append(("content", f"must be text or a list of parts, is {kind(content)}"))
+        return ""
+    parts = fields.data("content") or fields.data("tool_calls")
+    if content is None and parts is None:
         fields.wrong.append(("content", "is required"))
-    return fields.data("tool_calls")
+    return "" if fields.wrong else text_of(parts)
 
 
 def _check_content(trace: Trace, fields: Fields) -> None:

@@ -26,6 +26,7 @@ class _Format(NamedTuple):
     records: Callable[[JsonObject], list[JsonObject]]
 
 
+_OF_THE_INTERFACE: Final = {"input", "output", "messages", "event", "label"}
 _FOREIGN: Final = (
     _Format("an OpenTelemetry or OpenInference span", spans.recognises, spans.records),
     _Format("a logged chat call", chatlog.recognises, chatlog.records),
@@ -122,13 +123,15 @@ def _read_row(row: JsonValue | Fault) -> tuple[list[Fault], list[Record]]:
 
 
 def _plain_objects(row: JsonObject) -> list[JsonObject]:
+    if "trace_id" in row and not _OF_THE_INTERFACE.isdisjoint(row):
+        return [row]
     for name, recognises, records in _FOREIGN:
         if recognises(row):
             try:
                 return records(row)
             except KeyError as error:
                 fail(f"looks like {name}, but lacks {error}")
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 fail(f"looks like {name}, but holds {error}")
     return [row]
 

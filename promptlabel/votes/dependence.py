@@ -16,6 +16,9 @@ LEAST_SHARED: Final = 30
 
 _MOST_ROWS: Final = 50_000
 _LEAST_AFFINITY: Final = 0.05
+_MOST_AFFINITY: Final = 0.99
+_LEAST_PARTNERS: Final = 3
+_STEPS: Final = 60
 
 
 def effective_votes(votes: Integers, gold: Integers, n_classes: int) -> tuple[float, EffectiveSource]:
@@ -25,7 +28,7 @@ def effective_votes(votes: Integers, gold: Integers, n_classes: int) -> tuple[fl
     Rules that only ever vote for one label take no part in r: any two of a kind err at the same traces.
 
     ``gold``: errors against gold, where that measures at least half of the pairs that vote together on 30 traces.
-    ``agreement``: agreement beyond what the rules' accuracies explain, these fitted to all agreements. What all
+    ``agreement``: agreement beyond what the rules' accuracies explain, these fitted to all agreements (it takes four rules). What all
     rules get wrong together looks like accuracy, so this is an upper bound; copies among the rules do show.
     ``none``: neither can be had, and n_eff is m.
 
@@ -39,6 +42,8 @@ def effective_votes(votes: Integers, gold: Integers, n_classes: int) -> tuple[fl
     judged = _gold_correlations(choosing, gold)
     if len(judged) and 2 * len(judged) >= _pairs_voting_together(choosing):
         return _kish(rules, judged), "gold"
+    if choosing.shape[1] <= _LEAST_PARTNERS:
+        return float(rules), "none"
     agreed = _agreement_correlations(_spread_rows(choosing), n_classes)
     return (_kish(rules, agreed), "agreement") if len(agreed) else (float(rules), "none")
 
@@ -88,7 +93,7 @@ def _agreement_correlations(votes: Integers, n_classes: int) -> Floats:
     together, agreement = _agreements(votes, n_classes)
     measured = together >= LEAST_SHARED
     np.fill_diagonal(measured, val=False)
-    affinity = np.where(measured, (n_classes * agreement - 1) / max(n_classes - 1, 1), np.nan)
+    affinity = np.where(measured, (n_classes * agreement - 1) / (n_classes - 1), np.nan)
     weights = _rank_one_weights(affinity)
     excess = affinity - np.outer(weights, weights)
     accuracy = (1 + (n_classes - 1) * weights) / n_classes
@@ -109,18 +114,20 @@ def _agreements(votes: Integers, n_classes: int) -> tuple[Floats, Floats]:
 
 
 def _rank_one_weights(affinity: Floats) -> Floats:
-    """For each rule the w that most of its triplets imply: ``w_j^2 = M_jk * M_jl / M_kl``; NaN with under three.
+    """The w for which ``w_j * w_k`` is nearest to the affinities, of rules with three partners at least; else NaN.
 
-    The median holds against a minority of pairs that agree too much. Source: the triplet method, Fu et al. 2020.
+    Each w is the median of what its partners imply, so that a minority of pairs that agree too much does not
+    move it; steps are damped (geometric mean of old and new) because all w depend on one another.
     """
     usable = np.where(affinity > _LEAST_AFFINITY, affinity, np.nan)
-    rules = len(affinity)
-    squares = np.full((rules, rules, rules), np.nan)
-    if rules:
-        squares = usable[:, :, np.newaxis] * usable[:, np.newaxis, :] / usable[np.newaxis, :, :]
-    first, second = np.triu_indices(rules, 1)
-    triplets = squares[:, first, second]
-    enough = np.isfinite(triplets).sum(axis=1) >= 3
-    weights = np.full(rules, np.nan)
-    weights[enough] = np.sqrt(np.clip(np.nanmedian(triplets[enough], axis=1), 1e-4, 0.98))
+    usable[np.isfinite(usable).sum(axis=1) < _LEAST_PARTNERS] = np.nan
+    weights = np.full(len(affinity), np.nan)
+    kept = np.isfinite(usable).any(axis=1)
+    fitted = np.sqrt(np.nanmedian(usable[kept], axis=1))
+    partners = usable[np.ix_(kept, kept)]
+    if (np.isfinite(partners).sum(axis=1) < _LEAST_PARTNERS).any():
+        return weights
+    for _ in range(_STEPS):
+        fitted = np.sqrt(fitted * np.nanmedian(partners / fitted, axis=1))
+    weights[kept] = np.minimum(fitted, _MOST_AFFINITY)
     return weights

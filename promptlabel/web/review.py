@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 from pydantic import BaseModel
@@ -84,7 +85,7 @@ class _Pages:
     async def home(self, request: Request) -> Response:
         if self.sessions.reviewer(request) is None:
             return self._locked()
-        return RedirectResponse(f"/tasks/{next(iter(self.desk.tasks))}", status_code=303)
+        return RedirectResponse(f"/tasks/{quote(next(iter(self.desk.tasks)), safe='')}", status_code=303)
 
     async def join_page(self, request: Request) -> Response:
         """The first browser is let in at once under the first reviewer's name; others are asked for theirs."""

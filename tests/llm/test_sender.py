@@ -155,7 +155,9 @@ def test_a_retry_does_not_wait_for_a_source_that_is_silent(fly, make_jobs):
     assert report.answered == 3
 
 
-@pytest.mark.parametrize("cause", ["server_error", "overloaded", "timeout", "connection", "malformed_body", "empty"])
+@pytest.mark.parametrize(
+    "cause", ["server_error", "overloaded", "timeout", "connection", "malformed_body", "empty"]
+)
 def test_what_may_pass_is_tried_again(cause, fly, make_jobs):
     model = FakeModel(reply=lambda call: failing(cause) if call % 3 == 1 else sound(call))
     report, outcomes = fly(send(model, make_jobs(30), concurrency=4))
@@ -186,7 +188,9 @@ def test_a_question_is_given_up_after_its_attempts(fly, make_jobs):
 
 
 def test_waits_between_attempts_grow_with_full_jitter(fly, make_jobs):
-    model = FakeModel(reply=lambda call: failing("malformed_body") if 0 < call < 5 else sound(call), latency=0)
+    model = FakeModel(
+        reply=lambda call: failing("malformed_body") if 0 < call < 5 else sound(call), latency=0
+    )
     fly(send(model, make_jobs(2), concurrency=1))
     gaps = [after - before for before, after in zip(model.starts[1:], model.starts[2:], strict=False)]
     assert gaps == pytest.approx([0.5, 1.0, 2.0, 4.0])
@@ -298,7 +302,9 @@ def test_the_deadline_holds_for_the_whole_request(fly, make_jobs):
 
 
 def test_a_request_that_may_have_been_paid_is_booked_at_its_bound(fly, make_jobs):
-    model = FakeModel(reply=lambda call: UnusableAnswerError("cut", cause="malformed_body") if call == 1 else sound(call))
+    model = FakeModel(
+        reply=lambda call: UnusableAnswerError("cut", cause="malformed_body") if call == 1 else sound(call)
+    )
     account = Account(limit_usd=1.0)
     report, _ = fly(send(model, make_jobs(3), account=account, concurrency=1))
     assert report.usd == pytest.approx(3 * PRICE + 1.5 * PRICE)
@@ -373,7 +379,9 @@ def test_stop_cuts_what_does_not_finish_within_the_grace(fly, make_jobs):
 
 
 def test_stop_wakes_those_who_wait_out_a_hold(fly, make_jobs):
-    model = FakeModel(reply=lambda call: failing("rate_limit", retry_after=250.0) if call == 3 else sound(call))
+    model = FakeModel(
+        reply=lambda call: failing("rate_limit", retry_after=250.0) if call == 3 else sound(call)
+    )
 
     async def during(sender):
         await asyncio.sleep(10)

@@ -166,11 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
         for item in self.items:
             leases = sum(1 for held, _ in self.held if held == item)
             labelled = sum(1 for (done, _), e in self.standing.items() if done == item and e.label)
-            assert leases == 0 or leases + labelled <= self.k + self._reopened(item)
-
-    def _reopened(self, item: str) -> int:
-        """Those who hold an item that was flagged or labelled by somebody in the meantime."""
-        return 0
+            assert leases == 0 or leases + labelled <= self.k
 
     @invariant()
     def every_open_item_is_counted(self) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from promptlabel.errors import InputError
+from promptlabel.errors import Fault, InputError
 from promptlabel.records import Event, Gold, Message, Trace, trace_record
 from promptlabel.traces.reading import MOST_LISTED, read_files
 
@@ -86,6 +86,12 @@ class TestTheInterface:
             written(file, {"trace_id": "t", "input": "x", "model": "m", "n": 1, "metadata": {"n": 2}})
         )
         assert trace.metadata == {"model": "m", "n": 2}
+
+    def test_keys_of_other_formats_beside_those_of_the_interface_are_metadata(self, file: Path) -> None:
+        others = {"request": "r", "response": "r", "context": {}, "attributes": {}, "id": 1, "tags": []}
+        assert read(written(file, {"trace_id": "t", "input": "x", **others})) == [
+            Trace("t", input="x", metadata=others)
+        ]
 
     def test_parts_and_tool_calls_become_text(self, file: Path) -> None:
         parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "u"}}]
@@ -310,6 +316,48 @@ class TestFaults:
             "a.json: row 2 input: one of input, output and messages is required",
             "a.json: row 3: must be a JSON object, is the number 7",
         ]
+
+
+KEYS = (
+    "trace_id", "input", "messages", "metadata", "event", "label", "task", "content", "role", "timestamp",
+    "resourceSpans", "scopeSpans", "spans", "traceId", "spanId", "attributes", "key", "value", "arrayValue", "values",
+    "context", "span_id", "context.trace_id", "context.span_id", "gen_ai.input.messages", "llm.input_messages",
+    "request", "response", "choices", "message", "id", "userId", "output", "scores", "name", "parts",
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from(["", "x", "\0", "[1", '[{"role": "a"}]']),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+class TestAnyInput:
+    @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=8))
+    @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+    def test_is_read_or_refused_with_its_line(
+        self, tmp_path_factory: pytest.TempPathFactory, row: dict[str, object]
+    ) -> None:
+        path = written(tmp_path_factory.getbasetemp() / "any.jsonl", row)
+        refused: tuple[Fault, ...] = ()
+        try:
+            read(path)
+        except InputError as error:
+            refused = error.faults
+        assert all(fault.line == 1 and fault.message for fault in refused)
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            b'{"trace_id": "t", "messages": [{"role": "u", "content": %s}]}',
+            b'{"request": {"messages": [{"role": "u", "content": %s}]}, "response": {}}',
+            b'{"id": "t", "userId": "u", "input": %s}',
+        ],
+    )
+    def test_bottomless_nesting_is_refused(self, file: Path, row: bytes) -> None:
+        assert faults(written(file, row % (b"[" * 1000 + b"]" * 1000)))
 
 
 class TestRepeats:

@@ -19,6 +19,7 @@ const outbox = new Outbox(`${project}:${task}:${reviewer}`, sendEvents, takeRepl
 
 let items = [];
 let history = [];
+const undone = new Set();
 let paces = [];
 let progress = null;
 let shownAt = 0;
@@ -47,6 +48,7 @@ function undo() {
     outbox.add(newEvent("undo"));
     return;
   }
+  undone.add(last.event.event_id);
   count(last.event.action, -1);
   hideReveal();
   outbox.add(newEvent("undo", { trace_id: last.item.trace_id, undoes: last.event.event_id }));
@@ -90,15 +92,11 @@ function takeReply(reply) {
 
 function takeResult(result) {
   if (result.outcome === "refused") byId("network").textContent = `Not stored: ${result.reason}`;
-  if (result.reveal && !isBackOnScreen(result.trace_id)) showReveal(result.reveal, labels, change);
+  if (result.reveal && !undone.has(result.event_id)) showReveal(result.reveal, labels, change);
   if (result.item && result.item.trace_id !== items[0]?.trace_id) {
     hideReveal();
     putFirst(result.item);
   }
-}
-
-function isBackOnScreen(traceId) {
-  return items[0]?.trace_id === traceId;
 }
 
 async function fetchAhead(again = false) {
@@ -225,9 +223,9 @@ addEventListener("keydown", (event) => {
 // The second click of a double click would decide a trace that nobody has read.
 function onClick(button, action) {
   button.addEventListener("click", (event) => {
+    if (event.detail > 0) button.blur();
     if (event.detail > 1) return;
     action();
-    if (event.detail === 1) button.blur();
   });
 }
 

@@ -1,0 +1,91 @@
+"""What the words of a text say about its class: naive Bayes on TF-IDF, taught by soft labels.
+
+Every text is judged by a table learnt without it: texts fall into buckets by a checksum of their
+content, and each bucket has a table learnt from the others. So the evidence of a text that was
+learnt from is as honest as that of a new one, copies included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from zlib import crc32
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from promptlabel.labelmodel.patterns import FloatArray
+
+BUCKETS = 5
+MOST_WORDS = 20_000
+SMOOTHING = 0.1
+
+
+class Vectorizer(Protocol):
+    """Texts to sparse rows of word weights."""
+
+    def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
+        """Sparse [n, words]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts as TF-IDF rows [n, words], with the bucket of each [n]."""
+
+    words: sp.csr_array
+    buckets: NDArray[np.int64]
+
+
+def read_corpus(texts: Sequence[str]) -> tuple[Corpus, Vectorizer]:
+    """The corpus of `texts`, and the vectorizer fitted on it that turns later texts into the same words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]"
+    )
+    vectorizer.fit([*texts, "."])
+    return in_words(texts, vectorizer), vectorizer
+
+
+def in_words(texts: Sequence[str], vectorizer: Vectorizer) -> Corpus:
+    """`texts` in the words that the vectorizer knows."""
+    buckets = np.array([checksum(text) % BUCKETS for text in texts], dtype=np.int64)
+    return Corpus(sp.csr_array(vectorizer.transform(texts)), buckets)
+
+
+def checksum(text: str) -> int:
+    """A number that depends on the text alone and spreads evenly; a lone surrogate is no obstacle."""
+    return crc32(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True)
+class TextEvidence:
+    """Log P(word | class), a table [words, K] a bucket."""
+
+    tables: tuple[FloatArray, ...]
+
+    def of(self, corpus: Corpus) -> FloatArray:
+        """Float array [n, K]: log evidence for each class, up to a constant a row."""
+        evidence = np.empty((len(corpus.buckets), self.tables[0].shape[1]))
+        for bucket, table in enumerate(self.tables):
+            rows = corpus.buckets == bucket
+            evidence[rows] = corpus.words[rows] @ table
+        return evidence
+
+
+def learn_evidence(corpus: Corpus, weighted_targets: FloatArray) -> TextEvidence:
+    """Tables from the class probabilities of each text times its weight, float array [n, K]."""
+    words_by_class = [
+        corpus.words[corpus.buckets == bucket].T @ weighted_targets[corpus.buckets == bucket]
+        for bucket in range(BUCKETS)
+    ]
+    total = np.sum(words_by_class, axis=0)
+    return TextEvidence(tuple(_log_rates(total - own) for own in words_by_class))
+
+
+def _log_rates(words_by_class: FloatArray) -> FloatArray:
+    smoothed = np.maximum(words_by_class, 0.0) + SMOOTHING
+    return np.asarray(np.log(smoothed / smoothed.sum(axis=0)))

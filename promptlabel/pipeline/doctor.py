@@ -1,0 +1,173 @@
+"""`doctor`: whether store, journal and environment are sound, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
+from promptlabel.settings import Project, load_project
+from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.store.salvaging import salvage
+from promptlabel.store.verifying import Verification
+
+_FREE_BYTES: Final = 256 << 20
+_PACKAGES: Final = ("promptlabel", "duckdb", "litellm", "instructor", "numpy")
+_EXTRAS: Final[Mapping[str, str]] = {
+    "xllamacpp": "local",
+    "snorkel": "snorkel",
+    "vllm": "vllm",
+    "psycopg": "postgres",
+    "ray": "ray",
+}
+_REPAIR: Final = "run `promptlabel doctor --repair`"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `remedy` says what to do where it is not in order."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks, in the order they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is in order."""
+        return 0 if all(check.ok for check in self.checks) else 1
+
+
+def doctor(root: Path, *, repair: bool = False) -> Diagnosis:
+    """The diagnosis of the project in `root`; with `repair`, votes are rebuilt from the journal without a call."""
+    return Diagnosis((*_environment(), *_project(root, repair=repair)))
+
+
+def _environment() -> Iterator[Check]:
+    yield Check("python", ok=True, detail=sys.version.split()[0])
+    installed = {name: _version(name) for name in _PACKAGES}
+    missing = [name for name, found in installed.items() if found is None]
+    detail = ", ".join(f"{name} {found or 'missing'}" for name, found in installed.items())
+    yield Check("packages", not missing, detail, "install promptlabel again with pip" if missing else None)
+    extras = (
+        f"{extra} {found}" if (found := _version(name)) else f"no {extra}" for name, extra in _EXTRAS.items()
+    )
+    yield Check("extras", ok=True, detail=", ".join(extras))
+
+
+def _project(root: Path, *, repair: bool) -> Iterator[Check]:
+    try:
+        project = load_project(root)
+    except InputError as error:
+        yield Check("configuration", ok=False, detail=str(error), remedy="correct promptlabel.yaml")
+        return
+    yield Check("configuration", ok=True, detail=f"{len(project.settings.models)} models")
+    yield from _weights(project)
+    yield _disk(project)
+    yield from _store(project, repair=repair)
+
+
+def _weights(project: Project) -> Iterator[Check]:
+    from promptlabel.llm.local import find_weights
+
+    for name, model in project.settings.models.items():
+        if model.provider == "local":
+            try:
+                yield Check("weights", ok=True, detail=f"{name}: {find_weights(name, model.model)}")
+            except MissingExtraError as error:
+                yield Check("weights", ok=False, detail=f"{name}: not installed", remedy=str(error))
+            except InputError as error:
+                yield Check("weights", ok=False, detail=str(error), remedy="correct the model's path")
+
+
+def _disk(project: Project) -> Check:
+    free = shutil.disk_usage(project.root).free
+    enough = free >= _FREE_BYTES
+    remedy = None if enough else f"free at least {(_FREE_BYTES - free) >> 20} MiB"
+    return Check("disk", enough, f"{free >> 20:,} MiB free", remedy)
+
+
+def _store(project: Project, *, repair: bool) -> Iterator[Check]:
+    path, journal = project.store_path, project.state / "journal"
+    if not path.exists() and not journal.exists():
+        yield Check("store", ok=True, detail="none yet; the first ingest makes it")
+        return
+    try:
+        with DuckDBStore(path, journal) as store:
+            found = store.verify()
+            recovered = store.recovered
+    except StoreDamagedError as error:
+        yield from _salvaged(path, journal) if repair else [Check("store", False, str(error), _REPAIR)]
+        return
+    except StoreError as error:
+        yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
+        return
+    yield Check("store", ok=True, detail=f"opens; {recovered} journal entries put back on opening")
+    if repair and not found.sound:
+        yield from _salvaged(path, journal, found)
+    else:
+        yield from _findings(found)
+
+
+def _salvaged(path: Path, journal: Path, before: Verification | None = None) -> Iterator[Check]:
+    store, done = salvage(path, journal)
+    with store:
+        after = store.verify()
+    wrong = [check for check in _findings(before) if not check.ok] if before else []
+    told = [*done, *(f"{check.name}: {check.detail}" for check in wrong)]
+    yield Check("repair", ok=True, detail="; ".join(told) or "made to agree with the journal")
+    lost = {**(before.lost if before else {}), **store.lost}
+    if lost:
+        yield Check("lost", ok=False, detail=_counts(lost), remedy=_again(lost))
+    yield from _findings(after)
+
+
+def _findings(found: Verification) -> Iterator[Check]:
+    damaged = ", ".join(f"{line.file}:{line.number}" for line in found.damaged)
+    yield _check("journal checksums", damaged, "every line is as it was written")
+    broken = ", ".join(map(str, found.broken))
+    yield _check("ledger chain", broken and f"broken at batch {broken}", "unbroken")
+    unbalanced = ", ".join(f"{table} {rows:+d} rows" for table, rows in found.unbalanced.items())
+    yield _check("ledger sums", unbalanced, "the tables hold what was committed")
+    yield _check("store has what the journal has", _lacks(found.store_lacks), "yes")
+    yield _check("journal has what the store has", _lacks(found.journal_lacks), "yes")
+    if found.lost:
+        yield Check("commits", ok=False, detail=f"lost: {_counts(found.lost)}", remedy=_again(found.lost))
+
+
+def _check(name: str, fault: str, sound: str) -> Check:
+    return Check(name, ok=not fault, detail=fault or sound, remedy=_REPAIR if fault else None)
+
+
+def _lacks(rows: Mapping[str, int]) -> str:
+    return f"lacks {_counts(rows)}" if rows else ""
+
+
+def _counts(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {table}" for table, count in rows.items())
+
+
+def _again(lost: Mapping[str, int]) -> str:
+    ingested = [table for table in lost if table != "votes"]
+    steps = [f"ingest the files with these {', '.join(ingested)} again"] if ingested else []
+    steps += ["run `promptlabel vote` for the votes of code rules"] if "votes" in lost else []
+    return f"{' and '.join(steps)}; then {_REPAIR} to settle the account"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,292 @@
+"""The embedded home of the store: one DuckDB file, one owner, one writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from promptlabel.errors import StoreHeldError
+from promptlabel.records import (
+    Answer,
+    Attempt,
+    Event,
+    Gold,
+    JsonValue,
+    Pick,
+    RegisteredRule,
+    ReviewEvent,
+    Trace,
+    Vote,
+)
+from promptlabel.store import (
+    people_tables,
+    replay,
+    result_tables,
+    trace_tables,
+    verifying,
+    vote_arrays,
+    vote_tables,
+)
+from promptlabel.store.connection import Connection, Row, connect, store_errors, stream
+from promptlabel.store.contract import (
+    Added,
+    DeadLetter,
+    PosteriorTable,
+    Spent,
+    VoteTable,
+)
+from promptlabel.store.journal import SEGMENT_BYTES, Journal, encode, erase, read
+from promptlabel.store.ledger import Commit, Ledger
+from promptlabel.store.migrations import migrate
+from promptlabel.store.rows import (
+    attempt_row,
+    drop_entry,
+    event_from,
+    event_row,
+    gold_row,
+    replacement_entry,
+    replacement_row,
+    review_entry,
+    review_row,
+    to_json,
+    trace_row,
+    vote_entries,
+    vote_row,
+)
+from promptlabel.store.sql import query
+from promptlabel.store.verifying import Verification
+from promptlabel.store.writer import Work, Writer
+
+_open_here: set[Path] = set()
+
+
+class DuckDBStore:
+    """A `Store` in one DuckDB file beside a journal folder; open it with `open_store`.
+
+    Attributes:
+        recovered: journal entries that the file lacked when it was opened, now in it.
+        torn: bytes of a last journal line cut off when it was opened, as a crash leaves it.
+    """
+
+    def __init__(self, path: Path, journal: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.path = path.resolve()
+        self.journal_folder = journal
+        if self.path in _open_here:
+            raise StoreHeldError(str(path), os.getpid())
+        self._connection = connect(self.path)
+        try:
+            self._start(segment_bytes)
+        except BaseException:
+            self._connection.close()
+            raise
+        _open_here.add(self.path)
+
+    def _start(self, segment_bytes: int) -> None:
+        with store_errors():
+            migrate(self._connection)
+            ledger = Ledger.load(self._connection)
+            self._journal = Journal(self.journal_folder, ledger.position, segment_bytes=segment_bytes)
+            self.torn = self._journal.torn
+            lines = read(self.journal_folder, ledger.position)
+            self.recovered = replay.catch_up(self._connection, ledger, lines)
+        self._writer = Writer(self._connection.cursor(), self._journal, ledger)
+
+    # --- what happened in production
+    def add_traces(self, traces: Iterable[Trace]) -> Added:
+        """See `Store.add_traces`."""
+        return self._ingest("arriving_traces", map(trace_row, traces), trace_tables.insert_traces)
+
+    def add_events(self, events: Iterable[Event]) -> Added:
+        """See `Store.add_events`."""
+        return self._ingest("arriving_events", map(event_row, events), trace_tables.insert_events)
+
+    def add_gold(self, gold: Iterable[Gold]) -> Added:
+        """See `Store.add_gold`."""
+        return self._ingest("arriving_gold", map(gold_row, gold), trace_tables.insert_gold)
+
+    def count_traces(self) -> int:
+        """See `Store.count_traces`."""
+        return cast("int", next(self._read("count_traces"))[0])
+
+    def traces(self, ids: Sequence[str] | None = None, *, limit: int | None = None) -> Iterator[Trace]:
+        """See `Store.traces`."""
+        return trace_tables.read_traces(self._reading(), ids, limit)
+
+    def events(self, ids: Sequence[str] | None = None) -> Iterator[Event]:
+        """See `Store.events`."""
+        rows = self._read("events") if ids is None else self._read("events_of_ids", ids=list(ids))
+        return map(event_from, rows)
+
+    def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
+        """See `Store.add_signals`."""
+        rows = [(trace_id, to_json(dict(values))) for trace_id, values in signals]
+        self._writer.do(Work(rows={trace_tables.insert_signals: rows}))
+
+    def traces_with_new_events(self) -> Sequence[str]:
+        """See `Store.traces_with_new_events`."""
+        return [trace_id for (trace_id,) in self._read("traces_with_new_events")]
+
+    # --- rules and their votes
+    def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
+        """See `Store.register_rules`."""
+        if list(rules) != list(self.registered_rules(task)):
+            self._step(lambda commit: vote_tables.register(commit, task, rules))
+
+    def registered_rules(self, task: str) -> Sequence[RegisteredRule]:
+        """See `Store.registered_rules`."""
+        return vote_tables.read_rules(self._reading(), task)
+
+    def pending(
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+    ) -> Iterator[tuple[Trace, int]]:
+        """See `Store.pending`."""
+        return trace_tables.read_pending(self._reading(), rule, samples, limit)
+
+    def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
+        """See `Store.answers`."""
+        return vote_tables.read_answers(self._reading(), requests)
+
+    def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
+        """See `Store.add_votes`."""
+        vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
+        rows = {vote_tables.insert_votes: vote_rows, vote_tables.insert_attempts: attempt_rows}
+        lines = list(map(encode, vote_entries(vote_rows, attempt_rows)))
+        self._writer.do(Work(lines=lines, rows={insert: some for insert, some in rows.items() if some}))
+
+    def replace_votes(self, votes: Sequence[Vote]) -> None:
+        """See `Store.replace_votes`."""
+        rows = list(map(replacement_row, votes))
+        lines = [encode(replacement_entry(row)) for row in rows]
+        self._writer.do(Work(lines=lines, step=lambda commit: vote_tables.replace_votes(commit, rows)))
+
+    def votes(
+        self, task: str, *, rule: str | None = None, trace_ids: Sequence[str] | None = None
+    ) -> Iterator[tuple[RegisteredRule, Vote]]:
+        """See `Store.votes`."""
+        return vote_tables.read_votes(self._reading(), task, rule, trace_ids)
+
+    def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
+        """See `Store.vote_table`."""
+        with store_errors():
+            return vote_arrays.read_vote_table(self._reading(), task, labels)
+
+    def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
+        """See `Store.count_votes`."""
+        return vote_tables.read_counts(self._reading(), task)
+
+    def dead_letters(self, task: str) -> Sequence[DeadLetter]:
+        """See `Store.dead_letters`."""
+        return vote_tables.read_dead_letters(self._reading(), task)
+
+    def drop_dead_letters(self, task: str) -> int:
+        """See `Store.drop_dead_letters`."""
+        keys = vote_tables.read_dead_keys(self._reading(), task)
+        lines = [encode(drop_entry(keys))] if keys else []
+        return cast(
+            "int", self._writer.do(Work(lines, step=lambda commit: vote_tables.drop_failed(commit, keys)))
+        )
+
+    def spent(self) -> Spent:
+        """See `Store.spent`."""
+        return Spent(*next(self._read("spent")))
+
+    def cost(self, task: str) -> Mapping[tuple[str, str], Spent]:
+        """See `Store.cost`."""
+        return vote_tables.read_cost(self._reading(), task)
+
+    # --- what follows from votes
+    def save_posteriors(self, table: PosteriorTable) -> None:
+        """See `Store.save_posteriors`."""
+        self._step(lambda commit: result_tables.save_fit(commit, table))
+
+    def posteriors(self, task: str) -> PosteriorTable | None:
+        """See `Store.posteriors`."""
+        with store_errors():
+            return result_tables.read_fit(self._reading(), task)
+
+    def save_queue(self, task: str, picks: Sequence[Pick]) -> None:
+        """See `Store.save_queue`."""
+        self._step(lambda commit: result_tables.save_picks(commit, task, picks))
+
+    def queue(self, task: str, *, undecided: bool = False) -> Sequence[Pick]:
+        """See `Store.queue`."""
+        return result_tables.read_picks(self._reading(), task, undecided=undecided)
+
+    # --- what people said
+    def add_review(self, event: ReviewEvent) -> bool:
+        """See `Store.add_review`."""
+        row = review_row(event)
+        line = encode(review_entry(row))
+        work = Work([line], step=lambda commit: people_tables.insert_review(commit, row), urgent=True)
+        return cast("bool", self._writer.do(work))
+
+    def reviews(self, task: str) -> Sequence[ReviewEvent]:
+        """See `Store.reviews`."""
+        return people_tables.read_reviews(self._reading(), task)
+
+    def gold(self, task: str) -> Sequence[Gold]:
+        """See `Store.gold`."""
+        return people_tables.read_gold(self._reading(), task)
+
+    # --- versions and state
+    def save_state(self, name: str, value: JsonValue) -> None:
+        """See `Store.save_state`."""
+        self._step(lambda commit: result_tables.save_value(commit, name, value))
+
+    def state(self, name: str) -> JsonValue:
+        """See `Store.state`."""
+        return result_tables.read_value(self._reading(), name)
+
+    # --- soundness
+    def verify(self) -> Verification:
+        """What is wrong between the file, its ledger and the journal; call it while nobody writes."""
+        with self._reading().cursor() as cursor, store_errors():
+            return verifying.verify(cursor, self.journal_folder)
+
+    def repair(self) -> Verification:
+        """What `verify` finds afterwards: damaged journal lines set aside, file and journal made to agree.
+
+        What neither has stays lost; losses noted so far are forgotten, so tell the user of them first.
+        """
+        for line in self.verify().damaged:
+            erase(line)
+        with self._reading().cursor() as cursor, store_errors():
+            lines = verifying.lines_that_lack(cursor, self.journal_folder)
+        self._writer.do(Work(lines, step=lambda commit: verifying.rebuild(commit, self.journal_folder)))
+        return self.verify()
+
+    def close(self) -> None:
+        """See `Store.close`; closing again does nothing."""
+        if self.path not in _open_here:
+            return
+        self._writer.close()
+        self._journal.close()
+        self._connection.close()
+        _open_here.discard(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ingest(self, table: str, rows: Iterable[Row], insert: Callable[[Commit], Added]) -> Added:
+        with self._reading().cursor() as cursor:
+            with store_errors():
+                trace_tables.stage(cursor, table, rows)
+            return cast("Added", self._writer.do(Work(step=insert, connection=cursor)))
+
+    def _step(self, step: Callable[[Commit], object]) -> None:
+        self._writer.do(Work(step=step))
+
+    def _reading(self) -> Connection:
+        self._writer.check()
+        return self._connection
+
+    def _read(self, name: str, **parameters: object) -> Iterator[Row]:
+        return stream(self._reading(), query(name), parameters)

@@ -1,0 +1,1 @@
+DELETE FROM cast_votes WHERE request IS NOT NULL OR raw IS NOT NULL

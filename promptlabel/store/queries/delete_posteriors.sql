@@ -1,0 +1,1 @@
+DELETE FROM posteriors WHERE task = $1

@@ -1,0 +1,1 @@
+SELECT trace_id, timestamp, event, value, metadata FROM events ORDER BY trace_id, timestamp, event, key

@@ -1,0 +1,1 @@
+INSERT INTO losses (batch, relation, rows) VALUES ($1, $2, $3)

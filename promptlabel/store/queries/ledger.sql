@@ -1,0 +1,1 @@
+SELECT batch, relation, rows, keys, unjournaled, chain FROM ledger ORDER BY batch, relation

@@ -1,0 +1,1 @@
+SELECT relation, sum(rows) FROM losses GROUP BY relation ORDER BY relation

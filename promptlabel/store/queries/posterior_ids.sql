@@ -1,0 +1,1 @@
+SELECT trace_id FROM posteriors WHERE task = $1 ORDER BY position

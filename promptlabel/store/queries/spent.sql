@@ -1,0 +1,1 @@
+SELECT coalesce(sum(usd), 0.0), count(*) FROM attempts

@@ -1,0 +1,1 @@
+CREATE OR REPLACE TEMP TABLE dropping_votes (key UUID)

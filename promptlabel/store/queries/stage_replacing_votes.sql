@@ -1,0 +1,2 @@
+CREATE OR REPLACE TEMP TABLE replacing_votes (
+    key UUID, status VARCHAR, label VARCHAR, confidence DOUBLE, distribution VARCHAR)

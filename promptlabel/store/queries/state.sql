@@ -1,0 +1,1 @@
+SELECT value FROM states WHERE name = $name

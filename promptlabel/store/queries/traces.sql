@@ -1,0 +1,3 @@
+SELECT record, signals FROM traces LEFT JOIN signals USING (place)
+ORDER BY timestamp NULLS LAST, traces.trace_id
+LIMIT $limit

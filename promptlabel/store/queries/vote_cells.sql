@@ -1,0 +1,6 @@
+WITH store_order AS (
+    SELECT place, row_number() OVER (ORDER BY timestamp NULLS LAST, trace_id) - 1 AS row FROM traces)
+SELECT row::INTEGER AS row, position::SMALLINT AS col, sample,
+       (coalesce(list_position($labels::VARCHAR[], label), 0) - 1)::TINYINT AS code
+FROM cast_votes JOIN rules USING (task, rule_hash, model_hash) JOIN store_order USING (place)
+WHERE task = $task AND status = 'vote'

@@ -1,0 +1,76 @@
+"""Writing and reading of what follows from votes: fits, posteriors, the queue, small named values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from promptlabel.records import JsonValue, Pick
+from promptlabel.store.connection import Connection, append, only, stream
+from promptlabel.store.contract import PosteriorTable
+from promptlabel.store.ledger import Commit
+from promptlabel.store.rows import from_json, from_utc, pick_from, pick_row, to_json, to_utc
+from promptlabel.store.sql import query
+from promptlabel.store.trace_tables import stage
+
+
+def save_fit(commit: Commit, table: PosteriorTable) -> None:
+    """Nothing; the task's last fit is this one."""
+    commit.connection.execute(query("delete_posteriors"), [table.task])
+    rows = zip(table.trace_ids, table.probs.tolist(), strict=True)
+    append(
+        commit.connection,
+        "posteriors",
+        [(table.task, position, trace_id, probs) for position, (trace_id, probs) in enumerate(rows)],
+    )
+    report = to_json(dict(table.report))
+    fit = [table.task, list(table.labels), to_utc(table.fitted_at), table.chosen, report]
+    commit.connection.execute(query("insert_fit"), fit)
+
+
+def read_fit(connection: Connection, task: str) -> PosteriorTable | None:
+    """The task's last fit, or None."""
+    with connection.cursor() as cursor:
+        cursor.begin()
+        fit = only(cursor, query("fit"), [task])
+        if fit is None:
+            return None
+        ids = cursor.execute(query("posterior_ids"), [task]).fetchnumpy()["trace_id"]
+        probs = cursor.execute(query("posterior_probs"), [task]).fetchnumpy()["prob"]
+    labels, fitted_at, chosen, report = fit
+    fields = from_json(report)
+    return PosteriorTable(
+        task,
+        tuple(labels),
+        tuple(ids.tolist()),
+        np.asarray(probs).reshape(len(ids), len(labels)),
+        from_utc(fitted_at),
+        chosen,
+        fields if isinstance(fields, dict) else {},
+    )
+
+
+def save_picks(commit: Commit, task: str, picks: Sequence[Pick]) -> None:
+    """Nothing; undecided picks are replaced by these, decided ones stay."""
+    stage(commit.connection, "arriving_picks", [pick_row(*item) for item in enumerate(picks)])
+    commit.connection.execute(query("delete_undecided_picks"), [task])
+    commit.connection.execute(query("insert_picks"), {"task": task})
+
+
+def read_picks(connection: Connection, task: str, *, undecided: bool) -> Sequence[Pick]:
+    """The task's picks in order of presentation."""
+    name = "picks_undecided" if undecided else "picks"
+    return [pick_from(row) for row in stream(connection, query(name), {"task": task})]
+
+
+def save_value(commit: Commit, name: str, value: JsonValue) -> None:
+    """Nothing; the named value is kept."""
+    commit.connection.execute(query("save_state"), [name, to_json(value)])
+
+
+def read_value(connection: Connection, name: str) -> JsonValue:
+    """The named value, or None."""
+    for (value,) in stream(connection, query("state"), {"name": name}):
+        return from_json(value)
+    return None

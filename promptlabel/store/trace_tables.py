@@ -1,0 +1,116 @@
+"""Writing and reading of traces, events and signals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from promptlabel.errors import Fault, InputError
+from promptlabel.records import RegisteredRule, Trace
+from promptlabel.store.connection import Connection, Row, append, count, stream
+from promptlabel.store.contract import Added
+from promptlabel.store.ledger import Commit
+from promptlabel.store.rows import chunks, trace_from
+from promptlabel.store.sql import query
+
+_ROWS_A_CHUNK: Final = 1000
+_FAULTS_NAMED: Final = 50
+_TRACES_A_PAGE: Final = 2000
+
+
+def stage(connection: Connection, table: str, rows: Iterable[Row]) -> None:
+    """Nothing; the rows are in the temporary table of that name, made anew on this connection."""
+    connection.execute(query(f"stage_{table}"))
+    for chunk in chunks(rows, _ROWS_A_CHUNK):
+        append(connection, table, chunk)
+
+
+def insert_traces(commit: Commit) -> Added:
+    """Counts of new and present traces among `arriving_traces`.
+
+    Raises:
+        InputError: for ids that are stored, or repeat, with other content.
+    """
+    _refuse_conflicts(commit.connection, "traces", "is stored, or repeats, with other content")
+    return _insert(commit, "traces")
+
+
+def insert_events(commit: Commit) -> Added:
+    """Counts of new and present events among `arriving_events`."""
+    return _insert(commit, "events")
+
+
+def insert_gold(commit: Commit) -> Added:
+    """Counts of new and present labels among `arriving_gold`.
+
+    Raises:
+        InputError: for labels that differ from the one of the same trace, task, reviewer and timestamp.
+    """
+    _refuse_conflicts(commit.connection, "gold", "has another label by the same reviewer at the same time")
+    return _insert(commit, "gold")
+
+
+def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
+    """Nothing; the signals replace those stored for their traces."""
+    stage(commit.connection, "arriving_signals", rows)
+    commit.connection.execute(query("insert_signals"), [commit.batch])
+
+
+def read_traces(connection: Connection, ids: Sequence[str] | None, limit: int | None) -> Iterator[Trace]:
+    """Traces in store order: all, or those named."""
+    if ids is None:
+        rows = stream(connection, query("traces"), {"limit": limit})
+    else:
+        rows = stream(connection, query("traces_of_ids"), {"ids": list(ids), "limit": limit})
+    return (trace_from(*row) for row in rows)
+
+
+def read_pending(
+    connection: Connection, rule: RegisteredRule, samples: int, limit: int | None
+) -> Iterator[tuple[Trace, int]]:
+    """Traces and sample indices without a vote row of the rule, a page of traces in memory at a time."""
+    found = connection.cursor().execute(
+        query("pending"),
+        {
+            "task": rule.task,
+            "rule_hash": rule.rule_hash,
+            "model_hash": rule.model_hash,
+            "samples": samples,
+            "limit": limit,
+        },
+    )
+    columns = found.fetchnumpy()
+    places, sample = np.asarray(columns["place"]), np.asarray(columns["sample"])
+    for start in range(0, len(places), _TRACES_A_PAGE):
+        page = slice(start, start + _TRACES_A_PAGE)
+        yield from _page(connection, places[page], sample[page])
+
+
+def _page(
+    connection: Connection, places: npt.NDArray[np.uint64], samples: npt.NDArray[np.int32]
+) -> Iterator[tuple[Trace, int]]:
+    bounds = {"first": int(places[0]), "last": int(places[-1]), "places": places.tolist()}
+    traces = {
+        place: trace_from(record, signals)
+        for place, record, signals in stream(connection, query("traces_of_places"), bounds)
+    }
+    for place, sample in zip(places.tolist(), samples.tolist(), strict=True):
+        yield traces[place], sample
+
+
+def _refuse_conflicts(connection: Connection, table: str, message: str) -> None:
+    conflicts = [key for (key,) in connection.execute(query(f"conflicting_{table}")).fetchall()]
+    if conflicts:
+        faults = [Fault(message, key=key) for key in conflicts[:_FAULTS_NAMED]]
+        more = len(conflicts) - len(faults)
+        raise InputError([*faults, *([Fault(f"and {more} more ids")] if more else [])])
+
+
+def _insert(commit: Commit, table: str) -> Added:
+    arrived = count(commit.connection, query(f"count_arriving_{table}"))
+    commit.connection.execute(query(f"insert_{table}"), [commit.batch])
+    added = commit.count_added(table)
+    return Added(added=added, present=arrived - added)

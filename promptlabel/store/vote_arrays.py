@@ -1,0 +1,79 @@
+"""The current votes of a task as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from promptlabel.records import ABSTAIN, RegisteredRule
+from promptlabel.store.connection import Connection
+from promptlabel.store.contract import VoteTable
+from promptlabel.store.sql import query
+
+Columns = Mapping[str, npt.NDArray[Any]]
+Floats = npt.NDArray[np.float64]
+Votes = npt.NDArray[np.int8]
+
+
+def read_vote_table(connection: Connection, task: str, labels: Sequence[str]) -> VoteTable:
+    """The task's current votes as they were at one moment, samples of one rule merged.
+
+    A rule asked several times votes for the label its samples favour and abstains on a tie; its soft votes
+    are the mean of its samples.
+    """
+    with connection.cursor() as cursor:
+        cursor.begin()
+        rules = [RegisteredRule(*row) for row in cursor.execute(query("rules"), {"task": task}).fetchall()]
+        ids = cursor.execute(query("trace_ids")).fetchnumpy()["trace_id"]
+        cells = cursor.execute(query("vote_cells"), {"task": task, "labels": list(labels)}).fetchnumpy()
+        distributions = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
+        cursor.rollback()
+    votes = np.full((len(ids), len(rules)), ABSTAIN, dtype=np.int8)
+    votes[cells["row"], cells["col"]] = cells["code"]
+    soft = _soft(distributions, labels, len(ids))
+    for column in np.unique(cells["col"][cells["sample"] > 0]).tolist():
+        soft.setdefault(column, _shares(_of(cells, column), len(ids), len(labels)))
+        votes[:, column] = _favoured(soft[column])
+    return VoteTable(task, tuple(labels), tuple(rules), tuple(ids.tolist()), votes, soft)
+
+
+def _soft(distributions: Columns, labels: Sequence[str], n: int) -> dict[int, Floats]:
+    columns = np.unique(distributions["col"]).tolist()
+    return {column: _mean_distribution(_of(distributions, column), labels, n) for column in columns}
+
+
+def _mean_distribution(cells: Columns, labels: Sequence[str], n: int) -> Floats:
+    sums = np.zeros((n, len(labels)))
+    parsed = map(orjson.loads, cells["distribution"])
+    values = np.array([[probs.get(label, 0.0) for label in labels] for probs in parsed])
+    np.add.at(sums, cells["row"], values)
+    return _divided(sums, np.bincount(cells["row"], minlength=n))
+
+
+def _shares(cells: Columns, n: int, n_labels: int) -> Floats:
+    counts = np.zeros((n, n_labels))
+    known = cells["code"] != ABSTAIN
+    np.add.at(counts, (cells["row"][known], cells["code"][known]), 1.0)
+    return _divided(counts, counts.sum(axis=1))
+
+
+def _divided(sums: Floats, by: npt.NDArray[Any]) -> Floats:
+    means = np.full_like(sums, np.nan)
+    np.divide(sums, by[:, None], out=means, where=by[:, None] > 0)
+    return means
+
+
+def _favoured(soft: Floats) -> Votes:
+    best = np.nan_to_num(soft, nan=0.0)
+    top = best.max(axis=1, keepdims=True)
+    decided = (top[:, 0] > 0) & (np.isclose(best, top).sum(axis=1) == 1)
+    return np.where(decided, best.argmax(axis=1), ABSTAIN).astype(np.int8)
+
+
+def _of(cells: Columns, column: int) -> Columns:
+    chosen = cells["col"] == column
+    return {name: values[chosen] for name, values in cells.items()}

@@ -1,0 +1,65 @@
+"""What several rooms' tests share: a project folder, and the command line as a function."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None, max_examples=50)
+settings.load_profile("default")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+SCRIPT = """\
+- {match: "(?i)problem solved", answer: solved}
+- {match: "(?i)thank|great|perfect|works now", answer: satisfied}
+- {answer: still looking}
+"""
+
+
+@pytest.fixture
+def promptlabel(tmp_path: Path) -> Run:
+    """The command line, run in `tmp_path` as a user would."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "promptlabel", *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "COLUMNS": "160", "NO_COLOR": "1"},
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{arguments} -> {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run
+
+
+@pytest.fixture
+def project(promptlabel: Run, tmp_path: Path) -> Path:
+    """A project as `init` makes it, whose default model follows a script, with its sample ingested."""
+    promptlabel("init", "first")
+    root = tmp_path / "first"
+    (root / "script.yaml").write_text(SCRIPT)
+    configuration = (root / "promptlabel.yaml").read_text()
+    (root / "promptlabel.yaml").write_text(
+        configuration.replace("{provider: local}", "{provider: scripted, model: script.yaml}")
+    )
+    promptlabel("ingest", "sample.jsonl", cwd=root)
+    return root
+
+
+def read_json(done: subprocess.CompletedProcess[str]) -> Any:
+    """The one object on stdout."""
+    return json.loads(done.stdout)

@@ -1,0 +1,61 @@
+"""Cases in other tools' formats: their fields, and the id in every row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
+from promptlabel.evals.versions import Case
+from promptlabel.records import Trace
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+CARD = TaskCard("tone", {"good": "Pleasant.", "bad": ""}, "Judge the tone.\n")
+CASE = Case(
+    Trace("t1", NOW, input="hello", output="hi", category="chat"), "tone", "good", "2026.11.1", NOW, ("ann",)
+)
+
+
+@pytest.mark.parametrize("kind", EVAL_FORMATS)
+def test_every_row_keeps_its_id_and_where_it_comes_from(kind: str) -> None:
+    (row,) = EVAL_FORMATS[kind](CARD, "2026.11.2", [CASE])
+    provenance = row.get("metadata") or row["additional_metadata"]
+    assert provenance == {
+        "trace_id": "t1",
+        "task": "tone",
+        "version": "2026.11.2",
+        "since": "2026.11.1",
+        "category": "chat",
+        "as_of": NOW,
+    }
+
+
+def test_the_instruction_says_the_task_and_every_label() -> None:
+    assert CARD.instruction == (
+        "Judge the tone.\nAnswer with one of these labels and nothing else:\n- good: Pleasant.\n- bad"
+    )
+
+
+def test_promptfoo() -> None:
+    (row,) = EVAL_FORMATS["promptfoo"](CARD, "v", [CASE])
+    assert row["vars"] == {"instruction": CARD.instruction, "transcript": "user: hello\nassistant: hi"}
+    assert row["assert"] == [{"type": "equals", "value": "good"}]
+
+
+def test_inspect() -> None:
+    (row,) = EVAL_FORMATS["inspect"](CARD, "v", [CASE])
+    assert (row["id"], row["target"]) == ("t1", "good")
+    assert [turn["role"] for turn in row["input"]] == ["system", "user"]
+
+
+def test_openai_evals() -> None:
+    (row,) = EVAL_FORMATS["openai-evals"](CARD, "v", [CASE])
+    assert (row["trace_id"], row["ideal"]) == ("t1", "good")
+    assert row["input"][1] == {"role": "user", "content": "user: hello\nassistant: hi"}
+
+
+def test_deepeval() -> None:
+    (row,) = EVAL_FORMATS["deepeval"](CARD, "v", [CASE])
+    assert (row["name"], row["expected_output"], row["actual_output"]) == ("t1", "good", None)
+    assert row["input"].endswith("assistant: hi")

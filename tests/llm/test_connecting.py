@@ -1,0 +1,31 @@
+import subprocess
+import sys
+
+import pytest
+
+from promptlabel.errors import MissingExtraError
+from promptlabel.llm.connecting import connect
+from promptlabel.llm.hosted import HostedClient
+from promptlabel.settings import ModelSettings
+
+
+def test_a_hosted_model_is_reached_by_its_litellm_name():
+    client = connect("judge", ModelSettings(model="openai/gpt-5-mini"))
+    assert isinstance(client, HostedClient)
+    assert client.name == "judge"
+
+
+def test_an_engine_that_is_not_installed_says_what_to_run():
+    with pytest.raises(MissingExtraError, match="pip install"):
+        connect("offline", ModelSettings(provider="vllm", model="weights"))
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-5-mini", "anthropic/claude-haiku-4-5"])
+def test_connecting_imports_nothing_heavy(model):
+    code = (
+        "import sys; from promptlabel.llm.connecting import connect; from promptlabel.settings import ModelSettings;"
+        f"connect('m', ModelSettings(model={model!r}));"
+        "heavy = {'litellm', 'instructor', 'openai', 'tiktoken', 'torch', 'aiohttp', 'xllamacpp'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

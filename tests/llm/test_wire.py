@@ -1,0 +1,95 @@
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from promptlabel.errors import ModelError
+from promptlabel.llm.wire import Wire
+
+
+def posting(mock_model, *scripted, number=1, timeout=0.5):
+    async def run():
+        async with mock_model.serving(mock_model.Behaviour(script=scripted, latency=0.01)) as server:
+            wire = Wire(server.url + "/chat/completions", {"X-Mine": "1"}, timeout, 4)
+            try:
+                body = b'{"model": "m", "messages": [{"content": "Good?"}]}'
+                bodies = await asyncio.gather(*(wire.post(body) for _ in range(number)))
+            finally:
+                await wire.close()
+            return bodies, server.seen
+
+    return asyncio.run(run())
+
+
+def test_what_is_posted_arrives_with_its_headers(mock_model):
+    (body,), seen = posting(mock_model)
+    assert b'"choices"' in body
+    assert b"X-Mine: 1" in seen.last_head
+    assert b"application/json" in seen.last_head
+    assert seen.last_head.startswith(b"POST /v1/chat/completions ")
+
+
+def test_connections_are_bounded(mock_model):
+    bodies, seen = posting(mock_model, number=20)
+    assert (len(bodies), seen.most_open) == (20, 4)
+
+
+@pytest.mark.parametrize("fault", ["hang", "headers_only", "drip"])
+def test_the_deadline_is_kept_to_a_twentieth(fault, mock_model):
+    async def run():
+        async with mock_model.serving(mock_model.Behaviour(script=[fault])) as server:
+            wire = Wire(server.url, {}, 1.0, 1)
+            start = asyncio.get_running_loop().time()
+            with pytest.raises(ModelError):
+                await wire.post(b'{"model": "m", "messages": [{"content": "x"}]}')
+            taken = asyncio.get_running_loop().time() - start
+            await wire.close()
+            return taken
+
+    assert asyncio.run(run()) < 1.05
+
+
+def test_a_retry_after_date_is_read_by_the_given_clock(mock_model):
+    async def run():
+        async with mock_model.serving(mock_model.Behaviour(script=["429_date"])) as server:
+            wire = Wire(server.url, {}, 1.0, 1, now=lambda: datetime(2020, 1, 1, tzinfo=UTC))
+            with pytest.raises(ModelError) as caught:
+                await wire.post(b"{}")
+            await wire.close()
+            return caught.value.retry_after
+
+    assert asyncio.run(run()) > 1e8
+
+
+def test_a_closed_wire_opens_again(mock_model):
+    async def run():
+        async with mock_model.serving() as server:
+            wire = Wire(server.url, {}, 1.0, 1)
+            for _ in range(2):
+                await wire.post(b'{"model": "m", "messages": [{"content": "x"}]}')
+                await wire.close()
+            await wire.close()
+            return server.seen.requests
+
+    assert asyncio.run(run()) == 2
+
+
+def test_a_redirect_is_not_followed(mock_model):
+    async def run():
+        async def handle(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 307 X\r\nLocation: http://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"
+            )
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        wire = Wire(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, 1.0, 1)
+        with pytest.raises(ModelError) as caught:
+            await wire.post(b"{}")
+        await wire.close()
+        server.close()
+        return caught.value.cause
+
+    assert asyncio.run(run()) == "bad_request"

@@ -1,0 +1,101 @@
+"""Training rows: soft labels, weights and sources, and nothing that may not be trained on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from promptlabel.evals.freezing import Refusal
+from promptlabel.evals.versions import Case, EvalVersion
+from promptlabel.records import Message, Posterior, Trace
+from promptlabel.review.adjudication import Decision
+from promptlabel.training.export import Labels, TrainingRow, training_rows
+from promptlabel.training.guard import FROZEN, HELD_BACK, NO_VOTE, EvalOverlap
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+THEN = NOW - timedelta(days=3)
+
+
+def posterior(name: str) -> Posterior:
+    return Posterior(name, "tone", {"good": 0.7, "bad": 0.3})
+
+
+def decision(name: str, *, blind: bool = True) -> Decision:
+    return Decision(name, "bad", ("ann",), blind, THEN, None, None)
+
+
+TRACES = [
+    Trace(name, NOW, input=f"text {name}", output="ok")
+    for name in ("soft", "gold", "led", "silent", "frozen")
+]
+LABELS = Labels(
+    task="tone",
+    names=("good", "bad"),
+    posteriors={trace.trace_id: posterior(trace.trace_id) for trace in TRACES},
+    fitted_at=NOW,
+    decisions={"gold": decision("gold"), "led": decision("led", blind=False), "frozen": decision("frozen")},
+    covered={"soft", "gold", "led", "frozen"},
+)
+OVERLAP = EvalOverlap.of(
+    [EvalVersion("tone", "2026.11.1", (Case(TRACES[4], "tone", "bad", "2026.11.1", NOW, ("ann",)),), {})]
+)
+
+
+def rows(holdout: datetime | None = None) -> dict[str, TrainingRow | Refusal]:
+    found = list(training_rows(TRACES, LABELS, OVERLAP, holdout))
+    return {item.trace.trace_id if isinstance(item, TrainingRow) else item.trace_id: item for item in found}
+
+
+def test_a_posterior_is_a_soft_label_as_of_its_fit() -> None:
+    row = rows()["soft"]
+    assert isinstance(row, TrainingRow)
+    assert row.record() == {
+        "trace_id": "soft",
+        "task": "tone",
+        "label": "good",
+        "probs": {"good": 0.7, "bad": 0.3},
+        "weight": 0.7,
+        "source": "labelmodel",
+        "as_of": NOW,
+        "input": "text soft",
+        "output": "ok",
+    }
+
+
+def test_a_blind_decision_is_gold_as_of_the_decision() -> None:
+    row = rows()["gold"]
+    assert isinstance(row, TrainingRow)
+    assert (row.label, row.probs, row.weight, row.source, row.as_of) == (
+        "bad",
+        {"good": 0.0, "bad": 1.0},
+        1.0,
+        "gold",
+        THEN,
+    )
+
+
+def test_a_decision_made_after_seeing_votes_is_no_gold() -> None:
+    row = rows()["led"]
+    assert isinstance(row, TrainingRow)
+    assert (row.label, row.source) == ("good", "labelmodel")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("silent", NO_VOTE), ("frozen", FROZEN)])
+def test_what_has_no_evidence_or_is_frozen_is_refused(name: str, reason: str) -> None:
+    refused = rows()[name]
+    assert isinstance(refused, Refusal)
+    assert refused.reason == reason
+
+
+def test_gold_that_is_held_back_never_enters() -> None:
+    assert {item.reason for item in rows(THEN).values() if isinstance(item, Refusal)} == {HELD_BACK}
+
+
+def test_messages_are_kept() -> None:
+    trace = Trace("m", NOW, messages=(Message("user", "hi"),))
+    (row,) = training_rows(
+        [trace], Labels("tone", ("good", "bad"), {"m": posterior("m")}, NOW, {}, {"m"}), OVERLAP, None
+    )
+    assert isinstance(row, TrainingRow)
+    assert row.record()["messages"] == [{"role": "user", "content": "hi"}]

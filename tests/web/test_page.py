@@ -1,0 +1,382 @@
+"""The page in a real browser: keys, blindness, lost networks, double clicks, tabs and hostile text."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import Message, ReviewEvent, Trace
+from promptlabel.review.adjudication import decide
+from promptlabel.web.review import review_app
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+SECRETS = (
+    "secret_rule_name",
+    "secret rationale",
+    "secret reason",
+    "secret answer",
+    "0.98765",
+    "secret-model",
+)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(workspace: Workspace, reviewer: str = "anna") -> Iterator[str]:
+    """The address of the page, served by a thread of this process."""
+    app = review_app(workspace.store, workspace.tasks, reviewer=reviewer)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        wait_until(lambda: server.started)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/join/{app.state.token}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def address(workspace: Workspace) -> Iterator[str]:
+    with served(workspace) as url:
+        yield url
+
+
+@pytest.fixture
+def context(chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context()
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: Any, address: str) -> Any:
+    return opened(context, address)
+
+
+def opened(context: Any, address: str) -> Any:
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector(".turns li")
+    return page
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def stored(workspace: Workspace, count: int, page: Any) -> list[ReviewEvent]:
+    """The stored events, once there are `count` of them and the page has nothing left to send."""
+    wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+    wait_until(lambda: len(workspace.store.reviews("quality")) >= count)
+    return list(workspace.store.reviews("quality"))
+
+
+def test_thirty_six_decisions_by_keyboard_alone(page: Any, workspace: Workspace) -> None:
+    page.evaluate(TIME_KEYS)
+    for turn in range(36):
+        page.wait_for_selector(".label:not([disabled])")
+        page.keyboard.press("12"[turn % 2])
+    events = stored(workspace, 36, page)
+    assert [event.label for event in events] == ["good", "bad"] * 18
+    assert [event.trace_id for event in events] == [f"chat-{number:03}" for number in range(36)]
+    assert len(decide(events)) == 36
+    assert "36 labelled · 4 left" in page.inner_text("#counts")
+    times = sorted(page.evaluate("window.keyTimes"))
+    assert times[int(0.95 * len(times))] < 50
+
+
+TIME_KEYS = """() => {
+  window.keyTimes = [];
+  let pressed = null;
+  addEventListener("keydown", () => { pressed = performance.now(); }, { capture: true });
+  new MutationObserver(() => requestAnimationFrame(() => {
+    if (pressed !== null) window.keyTimes.push(performance.now() - pressed);
+    pressed = null;
+  })).observe(document.getElementById("facts"), { childList: true });
+}"""
+
+
+def test_skip_flag_undo_help_and_change_by_key(page: Any, workspace: Workspace) -> None:
+    first = page.inner_text("#facts")
+    page.keyboard.press("h")
+    assert page.is_visible("#help")
+    page.keyboard.press("1")
+    page.keyboard.press("h")
+    assert page.is_hidden("#help")
+    assert page.inner_text("#facts") == first
+    for key in ("Space", "f", "1", "u"):
+        page.keyboard.press(key)
+    page.keyboard.press("2")
+    page.wait_for_selector("#reveal-change button")
+    page.keyboard.press("c")
+    page.keyboard.press("Enter")
+    wait_until(lambda: "You said good" in page.inner_text("#reveal-summary"))
+    events = stored(workspace, 6, page)
+    assert [event.action for event in events] == ["skip", "flag", "label", "undo", "label", "change"]
+    (decision,) = decide(events)
+    assert (decision.label, decision.blind) == ("good", False)
+
+
+def test_undo_after_a_reload_brings_back_what_was_last(page: Any, workspace: Workspace) -> None:
+    first = page.inner_text("#facts")
+    page.keyboard.press("1")
+    stored(workspace, 1, page)
+    page.reload()
+    page.wait_for_selector(".turns li")
+    assert page.inner_text("#facts") != first
+    page.keyboard.press("u")
+    wait_until(lambda: page.inner_text("#facts") == first)
+    assert decide(stored(workspace, 2, page)) == ()
+
+
+def test_no_response_holds_what_the_rules_said_before_the_first_label(
+    context: Any, address: str, workspace: Workspace
+) -> None:
+    bodies: list[str] = []
+    page = context.new_page()
+    page.on("response", lambda response: bodies.append(response.url + text_of(response)))
+    page.goto(address)
+    page.wait_for_selector(".turns li")
+    page.keyboard.press("Space")
+    page.keyboard.press("f")
+    stored(workspace, 2, page)
+    assert len(bodies) >= 8
+    assert not [secret for secret in SECRETS for body in bodies if secret in body]
+    page.keyboard.press("1")
+    page.wait_for_selector("#reveal:not([hidden])")
+    assert "secret rule name" in page.inner_text("#reveal")
+    assert "99 %" in page.inner_text("#reveal")
+
+
+def text_of(response: Any) -> str:
+    return "" if 300 <= response.status < 400 else response.text()
+
+
+def test_decisions_made_without_a_network_are_stored_when_it_is_back(
+    context: Any, page: Any, workspace: Workspace
+) -> None:
+    page.wait_for_timeout(300)
+    context.set_offline(True)
+    for key in "121":
+        page.keyboard.press(key)
+    wait_until(lambda: "3 decisions are kept here" in page.inner_text("#network"))
+    assert not workspace.store.reviews("quality")
+    context.set_offline(False)
+    assert [event.label for event in stored(workspace, 3, page)] == ["good", "bad", "good"]
+    page.wait_for_selector(".label:not([disabled])")
+    wait_until(lambda: page.text_content("#network") == "")
+
+
+def test_decisions_outlive_the_tab_and_the_server_they_were_made_with(
+    context: Any, workspace: Workspace
+) -> None:
+    with served(workspace) as address:
+        page = opened(context, address)
+        page.wait_for_timeout(300)
+        page.route("**/api/**", lambda route: route.abort())
+        page.keyboard.press("1")
+        page.keyboard.press("2")
+        waiting = page.evaluate("Object.entries(localStorage)")
+        page.close()
+    assert len(waiting) == 2
+    with served(workspace) as address:
+        page = context.new_page()
+        page.route("**/api/**", lambda route: route.abort())
+        page.goto(address)
+        page.evaluate(
+            "entries => entries.forEach(([key, value]) => localStorage.setItem(key, value))", waiting
+        )
+        page.unroute("**/api/**")
+        page.reload()
+        assert [event.label for event in stored(workspace, 2, page)] == ["good", "bad"]
+
+
+def test_a_double_click_decides_one_trace(page: Any, workspace: Workspace) -> None:
+    page.dblclick(".label >> nth=0")
+    page.wait_for_timeout(200)
+    assert len(stored(workspace, 1, page)) == 1
+    page.keyboard.press("Space")
+    assert [event.action for event in stored(workspace, 2, page)] == ["label", "skip"]
+
+
+def test_a_key_held_down_decides_one_trace(page: Any, workspace: Workspace) -> None:
+    for _ in range(5):
+        page.keyboard.down("1")
+    page.keyboard.up("1")
+    assert len(stored(workspace, 1, page)) == 1
+
+
+def test_two_tabs_show_different_traces_and_decide_each_once(
+    context: Any, page: Any, address: str, workspace: Workspace
+) -> None:
+    other = opened(context, address)
+    assert other.inner_text("#facts") != page.inner_text("#facts")
+    for _ in range(6):
+        for tab in (page, other):
+            tab.wait_for_selector(".label:not([disabled])")
+            tab.keyboard.press("1")
+    events = stored(workspace, 12, page)
+    assert len({event.trace_id for event in events}) == len(events) == 12
+
+
+def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, workspace: Workspace) -> None:
+    page.keyboard.press("1")
+    page.goto(page.url.replace("quality", "tone"))
+    page.wait_for_selector(".turns li")
+    page.go_back()
+    page.wait_for_selector(".turns li")
+    page.keyboard.press("2")
+    events = stored(workspace, 2, page)
+    assert [event.label for event in events] == ["good", "bad"]
+    assert len({event.trace_id for event in events}) == 2
+
+
+def test_a_second_reviewer_joins_by_name_and_gets_other_traces(
+    chromium: Any, page: Any, workspace: Workspace
+) -> None:
+    page.click(".menu summary")
+    invitation = page.inner_text(".address")
+    context = chromium.new_context(viewport={"width": 320, "height": 640}, color_scheme="dark")
+    second = context.new_page()
+    second.goto(invitation)
+    second.fill("#name", "ben")
+    second.keyboard.press("Enter")
+    second.wait_for_selector(".turns li")
+    assert second.evaluate("document.documentElement.scrollWidth") == 320
+    assert second.inner_text("#facts") != page.inner_text("#facts")
+    second.keyboard.press("2")
+    (event,) = stored(workspace, 1, second)
+    assert event.reviewer == "ben"
+    context.close()
+
+
+def test_what_is_read_aloud_and_reached_by_tab(page: Any) -> None:
+    assert page.get_attribute("#announcer", "aria-live") == "polite"
+    page.keyboard.press("1")
+    assert "New trace, 2 turns." in page.inner_text("#announcer")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, a, summary')]"
+        ".filter(e => !(e.textContent.trim() || e.labels?.length)).length"
+    )
+    assert unnamed == 0
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_another_site_cannot_decide(context: Any, page: Any, workspace: Workspace) -> None:
+    target = page.url.replace("/tasks/", "/api/tasks/") + "/events"
+    other = context.new_page()
+    other.goto("data:text/html,<title>another site</title>")
+    event = {"events": [{"event_id": "forged", "action": "label", "trace_id": "chat-000", "label": "good"}]}
+    outcome = other.evaluate(
+        """async ([url, body]) => {
+          const send = (type) => fetch(url, {method: "POST", mode: type === "text/plain" ? "no-cors" : "cors",
+            credentials: "include", headers: {"Content-Type": type}, body}).then(() => "sent", () => "blocked");
+          return [await send("application/json"), await send("text/plain")];
+        }""",
+        [target, str(event).replace("'", '"')],
+    )
+    assert outcome[0] == "blocked"
+    assert not workspace.store.reviews("quality")
+
+
+PAYLOADS = [
+    "<script>window.PWN=1</script>",
+    "<img src=x onerror=window.PWN=1>",
+    "<svg onload=window.PWN=1>",
+    "<iframe srcdoc='<script>parent.PWN=1</script>'></iframe>",
+    '"><script>window.PWN=1</script>',
+    "'><img src=x onerror=window.PWN=1>",
+    "</textarea><script>window.PWN=1</script>",
+    "</script><script>window.PWN=1</script>",
+    "<body onload=window.PWN=1>",
+    "<details open ontoggle=window.PWN=1>",
+    "<a href=javascript:window.PWN=1 autofocus onfocus=window.PWN=1>x</a>",
+    "javascript:window.PWN=1",
+    "{{ self.__init__.__globals__ }}",
+    "{% for x in ().__class__.__base__.__subclasses__() %}{% endfor %}",
+    "${window.PWN=1}",
+    "<math><mtext></mtext><mglyph><style><img src=x onerror=window.PWN=1></style></mglyph></math>",
+    "<style>@import 'http://evil.example/x.css'</style>",
+    "<link rel=stylesheet href=http://evil.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=http://evil.example'>",
+    "<base href=http://evil.example/>",
+    "<object data=http://evil.example></object>",
+    "<form action=http://evil.example><button autofocus>x</button></form>",
+    "<!--><script>window.PWN=1</script>-->",
+    "<template><script>window.PWN=1</script></template>",
+    "\u202e<script>window.PWN=1</script>",
+    "&lt;script&gt;window.PWN=1&lt;/script&gt;",
+    "<ScRiPt >window.PWN=1</sCrIpT>",
+    "<img src=http://evil.example/pixel.png>",
+    "]]><script>window.PWN=1</script>",
+    "__proto__",
+]
+
+
+def hostile(number: int, payload: str) -> Trace:
+    return Trace(
+        trace_id=f"{number} {payload}",
+        input=payload,
+        output=f"{payload} out",
+        messages=(Message(payload, f"{payload} said"),),
+        category=payload,
+        metadata={payload: payload},
+    )
+
+
+def test_hostile_text_in_every_field_runs_nothing_and_calls_nobody(
+    context: Any, tmp_path: Path, make_workspace: Any
+) -> None:
+    traces = [hostile(number, payload) for number, payload in enumerate(PAYLOADS)]
+    labels = {f"good {PAYLOADS[0]}": PAYLOADS[1], f"bad {PAYLOADS[4]}": PAYLOADS[5]}
+    workspace = make_workspace(tmp_path, traces, {f"quality {PAYLOADS[1]}": labels})
+    called: list[str] = []
+    context.on("request", lambda request: called.append(request.url))
+    with workspace.store, served(workspace, reviewer=PAYLOADS[4]) as address:
+        page = opened(context, address)
+        faults: list[str] = []
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        for trace in traces:
+            page.wait_for_selector(".label:not([disabled])")
+            assert trace.output in page.inner_text("#turns")
+            page.keyboard.press("1")
+        wait_until(lambda: "30 labelled · 0 left" in page.inner_text("#counts"))
+        page.wait_for_selector("#reveal:not([hidden])")
+        assert page.evaluate("window.PWN") is None
+        assert len(workspace.store.reviews(workspace.tasks[0].name)) == len(traces)
+    assert faults == []
+    assert {url.split("/")[2] for url in called} == {address.split("/")[2]}
