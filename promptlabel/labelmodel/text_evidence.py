@@ -15,12 +15,15 @@ from zlib import crc32
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 from promptlabel.labelmodel.patterns import FloatArray
 
 BUCKETS = 5
 MOST_WORDS = 20_000
 SMOOTHING = 0.1
+LARGEST_SCALE = 10.0
 
 
 class Vectorizer(Protocol):
@@ -63,27 +66,45 @@ def checksum(text: str) -> int:
 
 @dataclass(frozen=True)
 class TextEvidence:
-    """Log P(word | class), a table [words, K] a bucket."""
+    """Log P(word | class), a table [words, K] a bucket, and the scale at which words predict the targets."""
 
     tables: tuple[FloatArray, ...]
+    scale: float
 
     def of(self, corpus: Corpus) -> FloatArray:
         """Float array [n, K]: log evidence for each class, up to a constant a row."""
-        evidence = np.empty((len(corpus.buckets), self.tables[0].shape[1]))
-        for bucket, table in enumerate(self.tables):
-            rows = corpus.buckets == bucket
-            evidence[rows] = corpus.words[rows] @ table
-        return evidence
+        return self.scale * _evidence(corpus, self.tables)
 
 
 def learn_evidence(corpus: Corpus, weighted_targets: FloatArray) -> TextEvidence:
-    """Tables from the class probabilities of each text times its weight, float array [n, K]."""
+    """Tables from the class probabilities of each text times its weight, float array [n, K].
+
+    Words are not independent, so their evidence is scaled to predict the targets of texts unseen by it.
+    """
     words_by_class = [
         corpus.words[corpus.buckets == bucket].T @ weighted_targets[corpus.buckets == bucket]
         for bucket in range(BUCKETS)
     ]
     total = np.sum(words_by_class, axis=0)
-    return TextEvidence(tuple(_log_rates(total - own) for own in words_by_class))
+    tables = tuple(_log_rates(total - own) for own in words_by_class)
+    return TextEvidence(tables, _fitted_scale(_evidence(corpus, tables), weighted_targets))
+
+
+def _evidence(corpus: Corpus, tables: tuple[FloatArray, ...]) -> FloatArray:
+    evidence = np.empty((len(corpus.buckets), tables[0].shape[1]))
+    for bucket, table in enumerate(tables):
+        rows = corpus.buckets == bucket
+        evidence[rows] = corpus.words[rows] @ table
+    return evidence
+
+
+def _fitted_scale(evidence: FloatArray, weighted_targets: FloatArray) -> float:
+    log_balance = np.log(weighted_targets.sum(axis=0) + SMOOTHING)
+
+    def loss(scale: float) -> float:
+        return -float((weighted_targets * log_softmax(scale * evidence + log_balance, axis=1)).sum())
+
+    return float(minimize_scalar(loss, bounds=(0.0, LARGEST_SCALE), method="bounded").x)
 
 
 def _log_rates(words_by_class: FloatArray) -> FloatArray:

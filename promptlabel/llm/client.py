@@ -54,3 +54,19 @@ class CarefulClient(Client, Protocol):
             ModelError: as `ask` does.
         """
         ...
+
+
+@runtime_checkable
+class HostedModel(Client, Protocol):
+    """A model behind an address that may want a key and money."""
+
+    name: str
+
+    @property
+    def priced(self) -> bool:
+        """Whether the model's price is known; `price` is 0 where it is not."""
+        ...
+
+    def missing_key(self) -> str | None:
+        """The environment variable that should hold the key and does not; None where all is well."""
+        ...

@@ -15,9 +15,11 @@ _BREAK = "\n\n"
 
 
 class Tokenize(Protocol):
-    """A vocabulary: text to tokens, after the model's own opening token at the `beginning` of a text."""
+    """A model's vocabulary."""
 
-    def __call__(self, text: str, *, beginning: bool = False) -> Tokens: ...
+    def __call__(self, text: str, *, beginning: bool = False) -> Tokens:
+        """The text's tokens, after the model's own opening token at the `beginning` of a text."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,11 @@ class FewShotTokenizer:
         self._tokenize = tokenize
         self._window = window
         self._head = lru_cache(maxsize=256)(self._tokenized_head)
-        self._paths = lru_cache(maxsize=1024)(self._tokenized_paths)
+        self.paths = lru_cache(maxsize=1024)(self._tokenized_paths)
 
     def tokens(self, question: Question) -> FewShotTokens:
         """The question in tokens, cut to the window."""
-        paths = self._paths(question.answers)
+        paths = self.paths(question.answers)
         head = self._head(question.answers, question.shots)
         tail = self._tokenize(f"{_BREAK}{question.prompt}\n{_CUE}")
         room = self._window - max(map(len, paths.values()))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from promptlabel.errors import MissingExtraError, ModelError
-from promptlabel.llm.scoring import NextToken, Tokens
+from promptlabel.llm.scoring import Reading, Tokens
 from promptlabel.records import Usage
 
 SLOTS: Final = 2
@@ -82,8 +82,18 @@ class LlamaCpp:
         body = {"content": text, "add_special": beginning, "parse_special": False}
         return tuple(self._post("/tokenize", body)["tokens"])
 
-    def next_token(self, text: Sequence[int], wanted: Sequence[int], slot: int) -> NextToken:
-        """The log-probability of each wanted token after the text, evaluated in the slot.
+    def read(self, text: Tokens, branchings: Mapping[Tokens, Tokens], slot: int) -> Reading:
+        """The log-probabilities of what may follow at each branching after the text, evaluated in the slot."""
+        read = {begun: self._next_token(text + begun, wanted, slot) for begun, wanted in branchings.items()}
+        usage = _total([usage for _, usage in read.values()])
+        return Reading({begun: logprobs for begun, (logprobs, _) in read.items()}, usage)
+
+    def close(self) -> None:
+        """Nothing; the model's memory is free."""
+        del self._server
+
+    def _next_token(self, text: Tokens, wanted: Tokens, slot: int) -> tuple[dict[int, float], Usage]:
+        """The log-probability of each wanted token, under the unmodified model.
 
         The likeliest wanted token is forced, and llama.cpp then states its unmodified log-probability beside
         those of the likeliest tokens. A wanted token that is not among these follows from its ratio to the
@@ -97,17 +107,13 @@ class LlamaCpp:
             "logit_bias": [[token, _FORCE] for token in wanted],
         }
         completion = self._complete({**body, "temperature": 0.0, "n_probs": _SHOWN})
-        forced, logprobs = _read(completion, "logprob", "top_logprobs")
+        forced, logprobs = _shown(completion, "logprob", "top_logprobs")
         if not logprobs.keys() >= set(wanted):
             again = self._complete(
                 {**body, "temperature": 1.0, "n_probs": len(wanted), "post_sampling_probs": True}
             )
-            logprobs = _anchored(forced, logprobs[forced], _read(again, "prob", "top_probs")[1], wanted)
-        return NextToken({token: logprobs[token] for token in wanted}, _usage(completion))
-
-    def close(self) -> None:
-        """Nothing; the model's memory is free."""
-        del self._server
+            logprobs = _anchored(forced, logprobs[forced], _shown(again, "prob", "top_probs")[1], wanted)
+        return {token: logprobs[token] for token in wanted}, _usage(completion)
 
     def _complete(self, body: Mapping[str, object]) -> Any:
         completion = self._server.handle_completions(body)
@@ -154,7 +160,7 @@ def _parameters(runtime: ModuleType, weights: Path, threads: int, key: str) -> o
     return parameters
 
 
-def _read(completion: Any, own: str, top: str) -> tuple[int, dict[int, float]]:
+def _shown(completion: Any, own: str, top: str) -> tuple[int, dict[int, float]]:
     """The token that was generated, and the figure of each token that is shown."""
     token = completion["choices"][0]["logprobs"]["content"][0]
     shown: Iterable[Any] = [*token[top], token]
@@ -174,3 +180,11 @@ def _usage(completion: Any) -> Usage:
     usage = completion["usage"]
     cached = usage["prompt_tokens_details"]["cached_tokens"]
     return Usage(usage["prompt_tokens"], usage["completion_tokens"], cached)
+
+
+def _total(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        sum(usage.input_tokens for usage in usages),
+        sum(usage.output_tokens for usage in usages),
+        sum(usage.cached_tokens for usage in usages),
+    )

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Lock
 
 from promptlabel.errors import Fault, InputError, MissingExtraError
-from promptlabel.llm.fewshot import FewShotTokenizer
+from promptlabel.llm.fewshot import FewShotTokenizer, FewShotTokens
 from promptlabel.llm.llamacpp import SLOTS, WINDOW, LlamaCpp, require_llamacpp
-from promptlabel.llm.scoring import NextToken, Tokens, score
+from promptlabel.llm.scoring import Reading, Tokens, answer, branchings
 from promptlabel.records import Answer, Decode, Question, Usage
 from promptlabel.settings import ModelSettings
 
@@ -58,12 +58,8 @@ class LocalClient:
         tokens = await asyncio.to_thread(self._tokenizer.tokens, question)
         self.truncated += tokens.truncated
         async with self._slots.hold(tokens.head) as slot:
-
-            async def read_next(begun: Tokens, following: Sequence[int]) -> NextToken:
-                return await asyncio.to_thread(self._model().next_token, tokens.text + begun, following, slot)
-
-            scores = await score(tokens.paths, read_next)
-        return scores.answer()
+            reading = await asyncio.to_thread(self._read, tokens, slot)
+        return answer(tokens.paths, reading)
 
     def count_tokens(self, question: Question) -> Usage:
         """Exactly the tokens that `ask` will report, by the model's own vocabulary; loads the model."""
@@ -78,6 +74,9 @@ class LocalClient:
         model, self._loaded = self._loaded, None
         if model is not None:
             await asyncio.to_thread(model.close)
+
+    def _read(self, tokens: FewShotTokens, slot: int) -> Reading:
+        return self._model().read(tokens.text, branchings(tokens.paths.values()), slot)
 
     def _model(self) -> LlamaCpp:
         with self._loading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,50 +13,39 @@ Tokens: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NextToken:
-    """Log-probability of each wanted token as the next one, and what it took to learn it."""
+class Reading:
+    """What a model says of the next token at each branching, and what it took to learn it.
 
-    logprobs: Mapping[int, float]
+    Attributes:
+        logprobs: tokens of an answer so far -> token that may follow -> its log-probability, not renormalised.
+    """
+
+    logprobs: Mapping[Tokens, Mapping[int, float]]
     usage: Usage
 
 
-ReadNext: TypeAlias = Callable[[Tokens, Sequence[int]], Awaitable[NextToken]]
-"""From the tokens of an answer so far, and the tokens that may follow, to their log-probabilities."""
+def answer(paths: Mapping[str, Tokens], reading: Reading, usd: float = 0.0) -> Answer:
+    """The likeliest answer, with the distribution over all of them and the probability outside them."""
+    logprobs = score(paths, reading.logprobs)
+    probabilities = distribution(logprobs)
+    likeliest = max(probabilities, key=probabilities.__getitem__)
+    return Answer(likeliest, probabilities, outside(logprobs), reading.usage, usd)
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Log-probability of each whole answer, and what it took to learn them."""
-
-    logprobs: Mapping[str, float]
-    usage: Usage
-
-    def answer(self, usd: float = 0.0) -> Answer:
-        """The likeliest answer with the distribution over all and the probability outside them."""
-        probabilities = distribution(self.logprobs)
-        likeliest = max(probabilities, key=probabilities.__getitem__)
-        return Answer(likeliest, probabilities, outside(self.logprobs), self.usage, usd)
-
-
-async def score(paths: Mapping[str, Tokens], read_next: ReadNext) -> Scores:
-    """The score of each answer: the chain rule along its tokens, every branching read once.
+def score(paths: Mapping[str, Tokens], read: Mapping[Tokens, Mapping[int, float]]) -> dict[str, float]:
+    """Log-probability of each whole answer: the chain rule along its tokens.
 
     Answers may have any number of tokens and share their first ones. They are not normalised by length: what
     an answer loses by its length it loses in every trace, and calibration over the batch takes that out.
     """
-    logprobs = dict.fromkeys(paths, 0.0)
-    usages = []
-    for begun, following in branchings(paths.values()).items():
-        read = await read_next(begun, following)
-        usages.append(read.usage)
-        for answer, path in paths.items():
-            if begins(path, begun):
-                logprobs[answer] += read.logprobs[path[len(begun)]]
-    return Scores(logprobs, total(usages))
+    return {
+        name: math.fsum(read[path[:position]][token] for position, token in enumerate(path))
+        for name, path in paths.items()
+    }
 
 
 def branchings(paths: Iterable[Tokens]) -> dict[Tokens, Tokens]:
-    """For each beginning of a path the tokens that may follow; in an order that suits a prefix cache."""
+    """For each beginning of a path the tokens that may follow it, beginnings before what continues them."""
     following: dict[Tokens, set[int]] = {}
     for path in paths:
         for position, token in enumerate(path):
@@ -67,14 +56,9 @@ def branchings(paths: Iterable[Tokens]) -> dict[Tokens, Tokens]:
 def prefix_free(paths: Mapping[str, Tokens], end: Tokens) -> dict[str, Tokens]:
     """The paths, those with which another one begins closed by `end`, so that no answer contains another."""
     return {
-        answer: path + end if any(begins(other, path) for other in paths.values()) else path
-        for answer, path in paths.items()
+        name: path + end if any(_continues(other, path) for other in paths.values()) else path
+        for name, path in paths.items()
     }
-
-
-def begins(path: Tokens, beginning: Tokens) -> bool:
-    """Whether the path begins so and goes on."""
-    return len(path) > len(beginning) and path[: len(beginning)] == beginning
 
 
 def distribution(logprobs: Mapping[str, float]) -> dict[str, float]:
@@ -82,9 +66,9 @@ def distribution(logprobs: Mapping[str, float]) -> dict[str, float]:
     highest = max(logprobs.values())
     if highest == -math.inf:
         return dict.fromkeys(logprobs, 1 / len(logprobs))
-    weights = {answer: math.exp(logprob - highest) for answer, logprob in logprobs.items()}
+    weights = {name: math.exp(logprob - highest) for name, logprob in logprobs.items()}
     whole = math.fsum(weights.values())
-    return {answer: weight / whole for answer, weight in weights.items()}
+    return {name: weight / whole for name, weight in weights.items()}
 
 
 def outside(logprobs: Mapping[str, float]) -> float:
@@ -92,10 +76,5 @@ def outside(logprobs: Mapping[str, float]) -> float:
     return min(1.0, max(0.0, 1.0 - math.fsum(map(math.exp, logprobs.values()))))
 
 
-def total(usages: Sequence[Usage]) -> Usage:
-    """The sum of the usages."""
-    return Usage(
-        sum(usage.input_tokens for usage in usages),
-        sum(usage.output_tokens for usage in usages),
-        sum(usage.cached_tokens for usage in usages),
-    )
+def _continues(path: Tokens, beginning: Tokens) -> bool:
+    return len(path) > len(beginning) and path[: len(beginning)] == beginning

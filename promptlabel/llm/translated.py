@@ -123,7 +123,7 @@ def load_litellm() -> ModuleType:
     if not os.environ.get("LITELLM_LOCAL_MODEL_COST_MAP"):
         os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     litellm = import_module("litellm")
-    litellm.suppress_debug_info = True
+    setattr(litellm, "suppress_debug_info", True)  # noqa: B010 - a module's attribute, unknown to types
     return litellm
 
 

@@ -15,7 +15,7 @@ from promptlabel.pipeline.casting import answered_vote, failed_vote, request_dig
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
-from promptlabel.settings import ModelSettings
+from promptlabel.settings import ModelSettings, Project
 from promptlabel.store.contract import Store
 
 Item = TypeVar("Item")
@@ -68,9 +68,17 @@ class Wanted:
         return failed_vote(self.asking.rule, self.trace, self.question.sample, error, self.request)
 
 
-def connect_models(settings: Mapping[str, ModelSettings], names: Iterable[str]) -> dict[str, Client]:
+def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
     """A client for each named model."""
-    return {name: connect(name, settings[name]) for name in sorted(set(names))}
+    return {name: connect(name, _located(project, name)) for name in sorted(set(names))}
+
+
+def _located(project: Project, name: str) -> ModelSettings:
+    """The model's settings; a model that is a file is looked for from the project's folder."""
+    settings = project.settings.models[name]
+    if settings.provider == "litellm" or settings.model is None:
+        return settings
+    return settings.model_copy(update={"model": str(project.root / settings.model)})
 
 
 def askings(

@@ -26,7 +26,7 @@ def code_vote(heuristic: Heuristic, rule: RegisteredRule, trace: Trace) -> Vote:
         label = heuristic.label(trace)
         status = "vote" if label is not None else "abstain"
     except PromptlabelError as error:
-        status, cause = "error", str(error)
+        status, cause = "error", _cause(error)
     return Vote(
         key=vote_key(rule, trace, 0),
         trace_id=trace.trace_id,
@@ -76,5 +76,10 @@ def failed_vote(
         status="error",
         sample=sample,
         request=request,
-        cause=error.cause if isinstance(error, ModelError) else str(error),
+        cause=_cause(error),
     )
+
+
+def _cause(error: PromptlabelError) -> str:
+    """A model's cause word; else what went wrong, without the trace it went wrong on, so that equal causes group."""
+    return error.cause if isinstance(error, ModelError) else repr(error.__cause__ or error)

@@ -13,6 +13,7 @@ from typing import Final
 from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
 from promptlabel.settings import Project, load_project
 from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.store.opening import store_files
 from promptlabel.store.salvaging import salvage
 from promptlabel.store.verifying import Verification
 
@@ -26,6 +27,7 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "ray": "ray",
 }
 _REPAIR: Final = "run `promptlabel doctor --repair`"
+_SETTLE: Final = "`promptlabel doctor --repair` then strikes them off the account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,37 +102,35 @@ def _disk(project: Project) -> Check:
 
 
 def _store(project: Project, *, repair: bool) -> Iterator[Check]:
-    path, journal = project.store_path, project.state / "journal"
-    if not path.exists() and not journal.exists():
-        yield Check("store", ok=True, detail="none yet; the first ingest makes it")
-        return
     try:
-        with DuckDBStore(path, journal) as store:
-            found = store.verify()
-            recovered = store.recovered
+        path, journal = store_files(project)
+        if not path.exists() and not journal.exists():
+            yield Check("store", ok=True, detail="none yet; the first ingest makes it")
+        elif repair:
+            yield from _repaired(path, journal)
+        else:
+            yield from _verified(path, journal)
     except StoreDamagedError as error:
-        yield from _salvaged(path, journal) if repair else [Check("store", False, str(error), _REPAIR)]
-        return
-    except StoreError as error:
+        yield Check("store", ok=False, detail=str(error), remedy=_REPAIR)
+    except (StoreError, InputError) as error:
         yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
-        return
-    yield Check("store", ok=True, detail=f"opens; {recovered} journal entries put back on opening")
-    if repair and not found.sound:
-        yield from _salvaged(path, journal, found)
-    else:
-        yield from _findings(found)
 
 
-def _salvaged(path: Path, journal: Path, before: Verification | None = None) -> Iterator[Check]:
-    store, done = salvage(path, journal)
-    with store:
+def _verified(path: Path, journal: Path) -> Iterator[Check]:
+    with DuckDBStore(path, journal) as store:
+        found = store.verify()
+    yield Check("store", ok=True, detail=f"opens; {store.recovered} journal entries put back on opening")
+    yield from _findings(found)
+
+
+def _repaired(path: Path, journal: Path) -> Iterator[Check]:
+    salvaged = salvage(path, journal)
+    with salvaged.store as store:
         after = store.verify()
-    wrong = [check for check in _findings(before) if not check.ok] if before else []
-    told = [*done, *(f"{check.name}: {check.detail}" for check in wrong)]
-    yield Check("repair", ok=True, detail="; ".join(told) or "made to agree with the journal")
-    lost = {**(before.lost if before else {}), **store.lost}
-    if lost:
-        yield Check("lost", ok=False, detail=_counts(lost), remedy=_again(lost))
+    wrong = (f"{check.name}: {check.detail}" for check in _findings(salvaged.found) if not check.ok)
+    yield Check("repair", ok=True, detail="; ".join((*salvaged.set_aside, *wrong)) or "nothing to repair")
+    if salvaged.found.lost:
+        yield _lost(salvaged.found.lost)
     yield from _findings(after)
 
 
@@ -144,7 +144,7 @@ def _findings(found: Verification) -> Iterator[Check]:
     yield _check("store has what the journal has", _lacks(found.store_lacks), "yes")
     yield _check("journal has what the store has", _lacks(found.journal_lacks), "yes")
     if found.lost:
-        yield Check("commits", ok=False, detail=f"lost: {_counts(found.lost)}", remedy=_again(found.lost))
+        yield _lost(found.lost)
 
 
 def _check(name: str, fault: str, sound: str) -> Check:
@@ -159,11 +159,13 @@ def _counts(rows: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {table}" for table, count in rows.items())
 
 
-def _again(lost: Mapping[str, int]) -> str:
-    ingested = [table for table in lost if table != "votes"]
-    steps = [f"ingest the files with these {', '.join(ingested)} again"] if ingested else []
-    steps += ["run `promptlabel vote` for the votes of code rules"] if "votes" in lost else []
-    return f"{' and '.join(steps)}; then {_REPAIR} to settle the account"
+def _lost(rows: Mapping[str, int]) -> Check:
+    ingested = ", ".join(table for table in rows if table != "votes")
+    steps = [f"ingest the files with these {ingested} again"] if ingested else []
+    steps += ["run `promptlabel vote` for the votes of code rules"] if "votes" in rows else []
+    return Check(
+        "lost commits", ok=False, detail=f"lost: {_counts(rows)}", remedy=f"{', '.join(steps)}; {_SETTLE}"
+    )
 
 
 def _version(package: str) -> str | None:

@@ -13,10 +13,11 @@ from promptlabel.pipeline.asking import Asking, askings, by_model, connect_model
 from promptlabel.pipeline.calibrating import calibrate_votes
 from promptlabel.pipeline.coding import cast_code_votes
 from promptlabel.pipeline.progress import Progress, Unwatched
+from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
-from promptlabel.records import Status
+from promptlabel.records import RegisteredRule, Status
 from promptlabel.rules.loading import Task
 
 
@@ -111,15 +112,17 @@ def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
     prompts = [
         prompt for task in workspace.tasks for prompt in task.prompts if not rules or prompt.name in rules
     ]
-    clients = connect_models(models, (model for prompt in prompts for model in prompt.models))
+    clients = connect_models(workspace.project, (model for prompt in prompts for model in prompt.models))
     return [asking for task in workspace.tasks for asking in askings(task, models, clients, rules)]
 
 
 async def _cast(
     workspace: Workspace, rules: Sequence[str], limit: int | None, progress: Progress
 ) -> tuple[Mapping[Status, int], Sent]:
-    asked = all_askings(workspace, rules)
-    progress.begin(_missing(workspace, rules, limit))
+    lacking = missing_votes(workspace, rules, limit)
+    asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
+    require_ready([asking.client for asking in asked], workspace.project.settings.budget)
+    progress.begin(sum(lacking.values()))
     writer = VoteWriter(workspace.store, progress)
     try:
         for task in workspace.tasks:
@@ -139,21 +142,18 @@ def _questions(workspace: Workspace, asked: Sequence[Asking], limit: int | None)
     }
 
 
-def _missing(workspace: Workspace, rules: Sequence[str], limit: int | None) -> int:
-    """How many votes this run is to cast."""
+def missing_votes(
+    workspace: Workspace, rules: Sequence[str], limit: int | None = None
+) -> dict[RegisteredRule, int]:
+    """How many votes each rule and model is to cast in a run."""
     traces = workspace.store.count_traces()
-    return sum(_missing_of(workspace, task, traces, rules, limit) for task in workspace.tasks)
-
-
-def _missing_of(
-    workspace: Workspace, task: Task, traces: int, rules: Sequence[str], limit: int | None
-) -> int:
-    cast = workspace.store.count_votes(task.name)
-    samples = {prompt.name: prompt.spec.samples for prompt in task.prompts}
-    missing = 0
-    for rule in task.registered(workspace.project.settings.models):
-        if not rules or rule.rule in rules:
-            wanted = samples.get(rule.rule, 1)
-            done = sum(cast.get((rule.rule, rule.model), {}).values())
-            missing += min(traces * wanted - done, (limit or traces) * wanted)
+    missing: dict[RegisteredRule, int] = {}
+    for task in workspace.tasks:
+        cast = workspace.store.count_votes(task.name)
+        samples = {prompt.name: prompt.spec.samples for prompt in task.prompts}
+        for rule in task.registered(workspace.project.settings.models):
+            if not rules or rule.rule in rules:
+                each = samples.get(rule.rule, 1)
+                done = sum(cast.get((rule.rule, rule.model), {}).values())
+                missing[rule] = min(traces * each - done, (limit or traces) * each)
     return missing

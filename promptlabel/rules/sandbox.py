@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, Template, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT: Final = 1_000_000
+MAX_STEPS: Final = 100_000
+"""Rounds that all loops of one rendering may take together."""
+
+COUNTED: Final = "_counted"
+STEPS: Final = "_steps"
 _MAX_FACTOR: Final = 1_000_000
 
 _FILTER_NAMES: Final = """
@@ -53,7 +58,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
         self.globals.clear()
         self.filters = {name: self.filters[name] for name in _FILTER_NAMES.split()}
-        self.filters |= {"join": _join, "replace": _replace, "tojson": _to_json}
+        self.filters |= {"join": _join, "replace": _replace, "tojson": _to_json, COUNTED: _counted}
+
+    def compiled(self, source: str) -> Template:
+        """The template, the rounds of its loops counted by the iterator in the variable `STEPS`."""
+        tree = self.parse(source)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(
+                loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno, environment=self
+            )
+        return self.from_string(tree)
 
     def getattr(self, obj: object, attribute: str) -> object:
         """A key of a mapping before its methods: prompts are about data."""
@@ -98,6 +112,15 @@ def _is_factor(value: object) -> bool:
 def _refuse_over_cap(length: int, what: str) -> None:
     if length > MAX_OUTPUT:
         raise SecurityError(f"{what} makes more than {MAX_OUTPUT:,} characters")
+
+
+@pass_context
+def _counted(context: Context, values: Iterable[object]) -> Iterator[object]:
+    steps: Iterator[int] = context[STEPS]
+    for value in values:
+        if next(steps) >= MAX_STEPS:
+            raise SecurityError(f"loops more than {MAX_STEPS:,} times")
+        yield value
 
 
 def _join(values: Iterable[object], separator: str = "") -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count
 from typing import Final, TypeGuard
 
 from jinja2 import Template, TemplateAssertionError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 
 from promptlabel.errors import nearest
-from promptlabel.rules.sandbox import MAX_OUTPUT, Sandbox
+from promptlabel.rules.sandbox import MAX_OUTPUT, STEPS, Sandbox
 
 VARIABLES: Final = ("trace", "labels", "guidelines", "examples")
 TRACE_FIELDS: Final = ("trace_id", "input", "output", "messages", "transcript", "category", "metadata")
@@ -108,7 +109,7 @@ class PromptTemplate:
 
     @cached_property
     def _compiled(self) -> Template:
-        return _SANDBOX.from_string(self.tree)
+        return _SANDBOX.compiled(self.source.strip())
 
     def render(self, values: Mapping[str, object]) -> str:
         """The prompt.
@@ -117,7 +118,7 @@ class PromptTemplate:
             SecurityError: it does what the sandbox forbids, or is longer than 1,000,000 characters.
             Exception: whatever the template's own code raises.
         """
-        context = self._compiled.new_context(dict(values))
+        context = self._compiled.new_context({**values, STEPS: count()})
         return "".join(_capped(self._compiled.root_render_func(context)))
 
 
@@ -171,6 +172,8 @@ def _unknown_operations(tree: Iterable[nodes.Node]) -> Iterator[tuple[int, str]]
             yield node.lineno, f"no filter is named '{node.name}'{nearest(node.name, _SANDBOX.filters)}"
         elif isinstance(node, nodes.Test) and node.name not in _SANDBOX.tests:
             yield node.lineno, f"no test is named '{node.name}'{nearest(node.name, _SANDBOX.tests)}"
+        elif isinstance(node, nodes.For) and node.recursive:
+            yield node.lineno, "'for ... recursive' is not offered in prompts"
         elif _is_name(node, "self"):
             yield node.lineno, f"'self' is not defined{nearest('self', VARIABLES)}"
 

@@ -102,7 +102,11 @@ class Store(Protocol):
         ...
 
     def add_gold(self, gold: Iterable[Gold]) -> Added:
-        """Counts of new and present labels, keyed by trace, task, reviewer and timestamp."""
+        """Counts of new and present labels, keyed by trace, task, reviewer and timestamp.
+
+        Raises:
+            InputError: for each trace id with another label of the same task, reviewer and timestamp.
+        """
         ...
 
     def count_traces(self) -> int:
@@ -137,7 +141,11 @@ class Store(Protocol):
     def pending(
         self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
     ) -> Iterator[tuple[Trace, int]]:
-        """Traces, and sample indices, for which the rule has no vote row of any status, in store order."""
+        """Traces, and sample indices, for which the rule has no vote row of any status.
+
+        They come in an order drawn by hashing the trace id, the same in every run, so that whatever part of
+        them is done is a random sample.
+        """
         ...
 
     def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
@@ -145,8 +153,10 @@ class Store(Protocol):
         ...
 
     def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
-        """Nothing, once durable: journal first, then the store; a vote whose key is present changes nothing,
-        except that a vote or abstain replaces a malformed or failed one.
+        """Nothing, once durable: journal first, then the store.
+
+        A vote whose key is present changes nothing, except that a vote or abstain replaces a malformed or
+        failed one. A code rule's vote, without request and raw answer, is not journaled.
         """
         ...
 

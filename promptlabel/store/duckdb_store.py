@@ -247,16 +247,17 @@ class DuckDBStore:
             return verifying.verify(cursor, self.journal_folder)
 
     def repair(self) -> Verification:
-        """What `verify` finds afterwards: damaged journal lines set aside, file and journal made to agree.
+        """What was wrong; damaged journal lines are set aside now, and file and journal agree.
 
-        What neither has stays lost; losses noted so far are forgotten, so tell the user of them first.
+        What neither has stays lost; it is in what this returns, and not found again.
         """
-        for line in self.verify().damaged:
+        found = self.verify()
+        for line in found.damaged:
             erase(line)
         with self._reading().cursor() as cursor, store_errors():
             lines = verifying.lines_that_lack(cursor, self.journal_folder)
         self._writer.do(Work(lines, step=lambda commit: verifying.rebuild(commit, self.journal_folder)))
-        return self.verify()
+        return found
 
     def close(self) -> None:
         """See `Store.close`; closing again does nothing."""

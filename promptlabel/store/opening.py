@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from promptlabel.errors import Fault, InputError
 from promptlabel.settings import CONFIGURATION_FILE, Project
 from promptlabel.store.contract import Store
@@ -13,17 +15,22 @@ def open_store(project: Project) -> Store:
     Raises:
         InputError: if the configured store is of a kind that this version does not have.
         StoreHeldError: while another process has it open.
-        StoreError: if it cannot be opened, or was written by a newer version.
+        StoreDamagedError: if it does not hold what was written to it.
+        StoreError: if it cannot be read or written, or was written by a newer version.
     """
-    address = project.settings.store
-    if "://" in address:
-        raise InputError(
-            Fault(
-                f"{address.split('://')[0]} stores are not available yet; give the path of a DuckDB file",
-                file=CONFIGURATION_FILE,
-                key="store",
-            )
-        )
     from promptlabel.store.duckdb_store import DuckDBStore
 
-    return DuckDBStore(project.store_path, project.state / "journal")
+    return DuckDBStore(*store_files(project))
+
+
+def store_files(project: Project) -> tuple[Path, Path]:
+    """The embedded store's file and its journal's folder.
+
+    Raises:
+        InputError: if the configured store is of a kind that this version does not have.
+    """
+    kind, is_address, _ = project.settings.store.partition("://")
+    if is_address:
+        message = f"{kind} stores are not available yet; give the path of a DuckDB file"
+        raise InputError(Fault(message, file=CONFIGURATION_FILE, key="store"))
+    return project.store_path, project.state / "journal"

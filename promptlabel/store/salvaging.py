@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from promptlabel.errors import StoreDamagedError
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.journal import erase, read
+from promptlabel.store.verifying import Verification
 
 Remedy = Callable[[Path, Path], Iterator[str]]
 
 
-def salvage(path: Path, journal: Path) -> tuple[DuckDBStore, list[str]]:
-    """The repaired store, open, and what was done to it, in words.
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """A store opened and repaired: what was set aside for it, in words, and what was wrong then."""
+
+    store: DuckDBStore
+    set_aside: tuple[str, ...]
+    found: Verification
+
+
+def salvage(path: Path, journal: Path) -> Salvage:
+    """The repaired store, open, with the least set aside that lets it open.
 
     Raises:
         StoreError: if it cannot be opened for another reason than damage.
@@ -22,7 +33,8 @@ def salvage(path: Path, journal: Path) -> tuple[DuckDBStore, list[str]]:
     remedies = iter((_erase_damaged_lines, _set_log_aside, _set_file_aside))
     while True:
         try:
-            return _repaired(path, journal), done
+            store, found = _repaired(path, journal)
+            return Salvage(store, tuple(done), found)
         except StoreDamagedError:
             remedy = next(remedies, None)
             if remedy is None:
@@ -30,14 +42,13 @@ def salvage(path: Path, journal: Path) -> tuple[DuckDBStore, list[str]]:
             done.extend(remedy(path, journal))
 
 
-def _repaired(path: Path, journal: Path) -> DuckDBStore:
+def _repaired(path: Path, journal: Path) -> tuple[DuckDBStore, Verification]:
     store = DuckDBStore(path, journal)
     try:
-        store.repair()
+        return store, store.repair()
     except BaseException:
         store.close()
         raise
-    return store
 
 
 def _erase_damaged_lines(path: Path, journal: Path) -> Iterator[str]:  # noqa: ARG001 - one shape for all remedies

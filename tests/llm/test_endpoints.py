@@ -45,7 +45,7 @@ async def sent_by_litellm(mock_model, settings, question):
     litellm = load_litellm()
     async with mock_model.serving() as server:
         settings = settings.model_copy(update={"api_base": server.url})
-        translated = Translated(settings.model, settings, lambda usage: 0.0)
+        translated = Translated(settings.model, settings, lambda _: 0.0)
         await translated._loaded()
         fields = translated._fields(question, messages(question))
         fields.pop("drop_params")

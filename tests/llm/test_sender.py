@@ -167,9 +167,6 @@ def test_what_may_pass_is_tried_again(cause, fly, make_jobs):
 
 
 def test_a_question_is_given_up_after_its_attempts(fly, make_jobs):
-    def reply(prompts):
-        return lambda call: failing("malformed_body")
-
     model = FakeModel()
     bad = "key=k3 Did it help?"
 
@@ -204,7 +201,7 @@ def test_what_cannot_pass_is_not_tried_again(fly, make_jobs):
 
 @pytest.mark.parametrize("cause", ["auth", "no_credit", "forbidden", "not_found", "quota"])
 def test_a_permanent_error_at_the_start_costs_one_call(cause, fly, make_jobs):
-    model = FakeModel(reply=lambda call: failing(cause, permanent=True))
+    model = FakeModel(reply=lambda _: failing(cause, permanent=True))
     report, outcomes = fly(send(model, make_jobs(1000), concurrency=64))
     assert model.calls == 1
     assert (report.stopped, report.message) == (cause, cause)
@@ -222,7 +219,7 @@ def test_a_permanent_error_later_lets_requests_in_flight_finish(fly, make_jobs):
 
 
 def test_the_same_bad_request_for_the_first_questions_stops_the_run(fly, make_jobs):
-    model = FakeModel(reply=lambda call: failing("bad_request"))
+    model = FakeModel(reply=lambda _: failing("bad_request"))
     report, _ = fly(send(model, make_jobs(1000), concurrency=64))
     assert report.stopped == "bad_request"
     assert model.calls == 3
@@ -296,7 +293,7 @@ def test_a_model_that_stays_silent_ends_the_run(fly, make_jobs):
 
 def test_the_deadline_holds_for_the_whole_request(fly, make_jobs):
     model = FakeModel(latency=1000)
-    report, (outcome,) = fly(send(model, make_jobs(1), attempts=2, deadline=5.0, patience=60.0))
+    _report, (outcome,) = fly(send(model, make_jobs(1), attempts=2, deadline=5.0, patience=60.0))
     assert outcome.result.cause == "timeout"
     assert all(attempt.seconds == 5.0 for attempt in outcome.attempts)
 
@@ -336,7 +333,7 @@ def test_equal_requests_are_sent_once(fly):
 
 def test_equal_requests_share_a_failure(fly):
     question = Question("same", ("yes", "no"))
-    model = FakeModel(reply=lambda call: failing("refusal"))
+    model = FakeModel(reply=lambda _: failing("refusal"))
     jobs = (Job(question, "same", RULE, index) for index in range(5))
     report, _ = fly(send(model, jobs, concurrency=8))
     assert (model.calls, report.failed) == (1, 5)
@@ -469,8 +466,8 @@ def test_an_ill_formed_answer_is_asked_for_once_more_and_paid_for(fly, make_jobs
 
 
 def test_an_answer_that_stays_ill_formed_is_delivered_as_it_is(fly, make_jobs):
-    model = CarefulModel(reply=lambda call: ill_formed())
-    report, (outcome,) = fly(send(model, make_jobs(1)))
+    model = CarefulModel(reply=lambda _: ill_formed())
+    _report, (outcome,) = fly(send(model, make_jobs(1)))
     assert outcome.result.text == "yes, I think"
     assert [attempt.cause for attempt in outcome.attempts] == ["malformed", "malformed"]
 
@@ -478,7 +475,7 @@ def test_an_answer_that_stays_ill_formed_is_delivered_as_it_is(fly, make_jobs):
 def test_a_failed_correction_leaves_the_first_answer(fly, make_jobs):
     replies = [sound(0), ill_formed(), failing("server_error"), sound(0)]
     model = CarefulModel(reply=lambda call: replies[call])
-    report, outcomes = fly(send(model, make_jobs(3), concurrency=1))
+    _report, outcomes = fly(send(model, make_jobs(3), concurrency=1))
     assert outcomes[1].result.text == "yes, I think"
     assert [attempt.cause for attempt in outcomes[1].attempts] == ["malformed", "server_error"]
 

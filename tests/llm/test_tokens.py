@@ -65,7 +65,7 @@ def test_the_fixed_part_is_counted_once():
 
 
 def test_without_tables_three_bytes_are_a_token(monkeypatch):
-    monkeypatch.setattr(tokens, "bundled_file", lambda name: None)
+    monkeypatch.setattr(tokens, "bundled_file", lambda _: None)
     tokens._encoding.cache_clear()
     tokens._line_tokens.cache_clear()
     try:

@@ -183,7 +183,7 @@ def test_a_refusal_behind_instructor_keeps_its_cause(status):
 
 def test_nobody_listening_is_a_connection_error():
     client = Translated(
-        "azure/x", ModelSettings(model="azure/x", api_base="http://127.0.0.1:9"), lambda usage: 0.0
+        "azure/x", ModelSettings(model="azure/x", api_base="http://127.0.0.1:9"), lambda _: 0.0
     )
 
     async def run():
@@ -199,7 +199,7 @@ def test_nobody_listening_is_a_connection_error():
 
 def test_a_missing_key_is_looked_up_where_the_settings_say(monkeypatch):
     named = ModelSettings(model="anthropic/x", api_key_env="MY_KEY")
-    client = Translated("anthropic/x", named, lambda usage: 0.0)
+    client = Translated("anthropic/x", named, lambda _: 0.0)
     monkeypatch.delenv("MY_KEY", raising=False)
     assert client.missing_key() == "MY_KEY"
     monkeypatch.setenv("MY_KEY", "key")

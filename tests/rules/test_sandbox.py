@@ -145,6 +145,9 @@ GROWTH = [
     "{% for a in trace.input %}{% for b in trace.input %}{{ trace.input }}{% endfor %}{% endfor %}",
     "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
     "{{ lipsum(n=1000000) }}",
+    "{% for a in trace.input %}{% for b in trace.input %}{% endfor %}{% endfor %}",
+    "{% for a in trace.input %}{% for b in trace.input %}{% if 0 %}{{ b }}{% endif %}{% endfor %}{% endfor %}",
+    "{% for m in trace.messages recursive %}{% if loop.depth < 30 %}{{ loop(trace.input) }}{% endif %}{% endfor %}",
     "{% set x %}{{ trace.input }}{% endset %}" + "{% set x %}{{ x }}{{ x }}{% endset %}" * 40,
     "{% macro f(n) %}{{ f(n + 1) }}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
     "{% for x in [1] recursive %}{{ loop([1]) }}{{ loop([1]) }}{% endfor %}",
@@ -199,6 +202,17 @@ def test_ordinary_work_is_possible(source: str, text: str) -> None:
     if "metadata.items" in source:
         values["trace"]["metadata"]["items"] = "a key"  # type: ignore[index]
     assert PromptTemplate(source).render(values) == text
+
+
+def test_a_template_that_hardly_ends_is_stopped_with_the_reason() -> None:
+    loops = "{% for a in trace.input %}{% for b in trace.input %}{% endfor %}{% endfor %}"
+    with pytest.raises(Exception, match="loops more than 100,000 times"):
+        PromptTemplate(loops).render(VALUES)
+
+
+def test_loops_keep_their_variables() -> None:
+    source = "{% for x in [1, 2, 3] if x != 2 %}{{ loop.index }}/{{ loop.length }}{{ loop.revindex }} {% else %}-{% endfor %}"
+    assert PromptTemplate(source).render(VALUES) == "1/22 2/21 "
 
 
 def test_undefined_values_are_errors_not_blanks() -> None:

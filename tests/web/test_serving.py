@@ -61,12 +61,14 @@ def root(workspace: Workspace, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def signed_in(line: str) -> httpx.Client:
+@contextmanager
+def signed_in(line: str) -> Iterator[httpx.Client]:
     address = re.search(r"http://\S+/join/[\w-]+", line)
     assert address, line
-    client = httpx.Client(base_url=address.group().partition("/join")[0], follow_redirects=True, timeout=30)
-    assert client.get(address.group()).status_code == 200
-    return client
+    base = address.group().partition("/join")[0]
+    with httpx.Client(base_url=base, follow_redirects=True, timeout=30) as client:
+        assert client.get(address.group()).status_code == 200
+        yield client
 
 
 def label(client: httpx.Client, number: int) -> str:
