@@ -26,6 +26,7 @@ FAULTS = (
     "429", "429_retry_after", "429_date", "429_negative", "429_3600", "quota", "400", "401", "402", "403", "404",
     "408", "500", "502", "503", "529", "hang", "headers_only", "drip", "reset", "truncated", "wrong_length", "gzip",
     "half_stream", "error_body", "empty", "length", "refusal", "wrong_label", "extra_keys", "nan", "megabyte",
+    "no_usage",
 )  # fmt: skip
 """Every fault by name; numbers are HTTP statuses."""
 
@@ -70,8 +71,6 @@ class Seen:
     served: Counter[str] = field(default_factory=Counter)
     input_tokens: int = 0
     output_tokens: int = 0
-    arrivals: list[float] = field(default_factory=list)
-    limited: list[tuple[float, float]] = field(default_factory=list)
     last_body: bytes = b""
     last_head: bytes = b""
 
@@ -113,7 +112,6 @@ class MockModel:
         seen.requests += 1
         seen.open += 1
         seen.most_open = max(seen.most_open, seen.open)
-        seen.arrivals.append(time.monotonic())
         seen.last_head, seen.last_body = head, body
         key = _KEY.search(body)
         if key:
@@ -134,8 +132,9 @@ class MockModel:
         choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": _logprobs(request)}
         usage = {"prompt_tokens": tokens, "completion_tokens": self.behaviour.output_tokens}
         usage["total_tokens"] = sum(usage.values())
+        reported = {} if fault == "no_usage" else {"usage": usage}
         shape = {"id": "mock", "object": "chat.completion", "created": 1, "model": request["model"]}
-        return orjson.dumps({**shape, "choices": [choice], "usage": usage})
+        return orjson.dumps({**shape, "choices": [choice], **reported})
 
     def stats(self) -> bytes:
         """The counts as JSON."""
@@ -205,7 +204,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._model.connections.add(transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._model.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
@@ -265,8 +264,6 @@ class _Connection(asyncio.Protocol):
             "3600": "3600",
         }[kind.removeprefix("retry_")]
         header = b"Retry-After: %s\r\n" % told.encode() if told else b""
-        if kind == "retry_after":
-            self._model.seen.limited.append((time.monotonic(), self._model.behaviour.retry_after))
         return _response(int(status), _error("mock", "no"), header)
 
     def _stall(self, fault: str) -> None:

@@ -29,7 +29,9 @@ SCRIPT = """\
 def promptlabel(tmp_path: Path) -> Run:
     """The command line, run in `tmp_path` as a user would."""
 
-    def run(*arguments: str | Path, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "promptlabel", *map(str, arguments)],
             cwd=cwd or tmp_path,

@@ -57,10 +57,13 @@ class Audit:
     recall: Mapping[str, Estimate | None] = field(default_factory=dict)
 
 
+NOT_AUDITED: Final = Audit(None, NONE, 0)
+
+
 def audit_sample(sample: Sample, labels: Sequence[str]) -> Audit:
     """Accuracy, class balance, precision and recall of the predicted labels among all traces."""
     if len(sample.gold) == 0:
-        return Audit(None, NONE, 0)
+        return NOT_AUDITED
     right = sample.gold == sample.predicted
     return Audit(
         accuracy=population_share(right, sample),

@@ -26,10 +26,6 @@ class Refusal:
     reason: str
     match: str | None = None
 
-    def record(self) -> dict[str, JsonValue]:
-        """The refusal as a JSON object."""
-        return {"trace_id": self.trace_id, "reason": self.reason, "match": self.match}
-
 
 @dataclass(frozen=True, slots=True)
 class EvalTask:

@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from promptlabel.evals.audit import Audit
+from promptlabel.evals.audit import NOT_AUDITED, Audit
 from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.evals.scoring import Score, accuracy_difference, one_hot, score_probabilities, score_votes
 from promptlabel.flywheel.drift import Freshness
@@ -135,9 +135,9 @@ class TaskFigures:
     gold: int
     rules: tuple[RuleFigures, ...]
     n_eff: float | None
-    audit: Audit
     queue: QueueFigures
     evals: EvalFigures
+    audit: Audit = NOT_AUDITED
     model: ModelFigures | None = None
     posterior: PosteriorFigures | None = None
     comparison: Comparison | None = None

@@ -20,10 +20,17 @@ class VotesError(InputError, ValueError):
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows that people labelled: `patterns` has g rows, `labels` is an int array [g] of class indices."""
+    """Rows that people labelled.
+
+    Attributes:
+        patterns: their votes, g rows.
+        labels: int array [g] of class indices.
+        random: bool array [g], rows drawn at random and not because they looked hard; None means all.
+    """
 
     patterns: Patterns
     labels: NDArray[np.int64]
+    random: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -35,8 +42,13 @@ class Labelled:
 
     def take(self, index: NDArray[np.int64]) -> Labelled:
         """The labelled rows at `index`."""
-        text = self.patterns.text
-        return Labelled(self.patterns.take(index, None if text is None else text[index]), self.labels[index])
+        text = None if self.patterns.text is None else self.patterns.text[index]
+        random = None if self.random is None else self.random[index]
+        return Labelled(self.patterns.take(index, text), self.labels[index], random)
+
+    def at_random(self) -> Labelled:
+        """The rows that were drawn at random."""
+        return self if self.random is None else self.take(np.flatnonzero(self.random))
 
 
 class Estimator(Protocol):

@@ -13,7 +13,8 @@ from promptlabel.labelmodel.patterns import FloatArray
 
 BINS = 15
 SMALLEST_PROBABILITY = 1e-6
-TEMPERATURES = (-3.0, 3.0)
+EXPONENT_BOUNDS = (-3.0, 3.0)
+EXPONENT_SCALE = 0.5
 
 
 class ReliabilityBin(TypedDict):
@@ -71,13 +72,17 @@ def calibration_error(probabilities: FloatArray, labels: NDArray[np.int64], bins
     return float(sum(gaps) / len(labels))
 
 
-def fit_temperature(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
-    """The exponent t that minimises the log loss of `tempered(probabilities, t)`, between 1/20 and 20."""
+def fit_exponent(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
+    """The exponent t of `tempered(probabilities, t)` with the least log loss, shrunk towards one.
+
+    The prior is log t ~ N(0, 1/4), so that a few labels cannot move it far; t is between 1/20 and 20.
+    """
 
     def loss(log_exponent: float) -> float:
-        return log_loss(tempered(probabilities, float(np.exp(log_exponent))), labels)
+        surprise = row_losses(tempered(probabilities, float(np.exp(log_exponent))), labels).sum()
+        return float(surprise) + (log_exponent / EXPONENT_SCALE) ** 2 / 2
 
-    return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=EXPONENT_BOUNDS, method="bounded").x))
 
 
 def confidence_exponent(probabilities: FloatArray, counts: FloatArray, confidence: float) -> float:
@@ -90,7 +95,7 @@ def confidence_exponent(probabilities: FloatArray, counts: FloatArray, confidenc
         tried = tempered(probabilities, float(np.exp(log_exponent)))
         return float(counts @ tried.max(axis=1) / counts.sum()) - confidence
 
-    low, high = TEMPERATURES
+    low, high = EXPONENT_BOUNDS
     return float(np.exp(brentq(gap, low, high))) if gap(low) < 0 < gap(high) else 1.0
 
 

@@ -17,22 +17,28 @@ Candidates = Mapping[str, Callable[[], Estimator]]
 
 @dataclass(frozen=True)
 class Choice:
-    """The name of the candidate taken, and every candidate's probabilities [g, K] on gold it had not seen."""
+    """The name of the candidate taken, why, and every candidate's probabilities [g, K] on gold it had not seen."""
 
     name: str
     reason: str
     held_out: Mapping[str, FloatArray]
 
 
-def choose(candidates: Candidates, patterns: Patterns, gold: Labelled, balance: Balance) -> Choice:
+def compare(
+    candidates: Candidates, patterns: Patterns, gold: Labelled, balance: Balance
+) -> dict[str, FloatArray]:
+    """Each candidate's probabilities, float array [g, K], on labelled rows that its fit had not seen."""
+    return {name: held_out_proba(make, patterns, gold, balance) for name, make in candidates.items()}
+
+
+def choose(held_out: Mapping[str, FloatArray], gold: Labelled) -> Choice:
     """The first candidate, in the given order, whose loss is within one standard error of the least.
 
-    `candidates` runs from the simplest to the most elaborate; the standard error is of the paired difference.
+    `held_out` runs from the simplest to the most elaborate; the standard error is of the paired difference.
     """
-    held_out = {name: held_out_proba(make, patterns, gold, balance) for name, make in candidates.items()}
     losses = {name: row_losses(probabilities, gold.labels) for name, probabilities in held_out.items()}
     least = min(losses, key=lambda name: losses[name].mean())
-    name = next(name for name in candidates if _within_one_error(losses[name], losses[least]))
+    name = next(name for name in losses if _within_one_error(losses[name], losses[least]))
     return Choice(name, _reason(name, least), held_out)
 
 

@@ -3,50 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from promptlabel.errors import Fault
+from promptlabel.labelmodel import fitting
 from promptlabel.labelmodel.anchored import Anchored
-from promptlabel.labelmodel.base import Estimator, Labelled, VotesError
-from promptlabel.labelmodel.calibration import calibration_error, correctness, log_loss
-from promptlabel.labelmodel.gate import Candidates, choose
+from promptlabel.labelmodel.balance import ClassBalance
+from promptlabel.labelmodel.base import Labelled, VotesError
+from promptlabel.labelmodel.fitting import Fitted, Method
 from promptlabel.labelmodel.guard import Guard
-from promptlabel.labelmodel.majority import Majority
-from promptlabel.labelmodel.pattern_em import PatternEM
-from promptlabel.labelmodel.patterns import FloatArray, Patterns, group
-from promptlabel.labelmodel.single_rule import BestRule
-from promptlabel.labelmodel.snorkel import Snorkel
+from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns, group
+from promptlabel.labelmodel.report import Report
+from promptlabel.labelmodel.self_training import Lesson, self_train, unseen_evidence
+from promptlabel.labelmodel.text_evidence import (
+    TextEvidence,
+    Vectorizer,
+    in_words,
+    read_corpus,
+)
 from promptlabel.labelmodel.validation import (
     checked_balance,
+    checked_counts,
     checked_gold,
+    checked_random,
     checked_soft,
     checked_text,
     checked_votes,
 )
-from promptlabel.labelmodel.weighted import Weighted
-from promptlabel.records import JsonValue
 
-Method = Literal["auto", "majority", "weighted", "em", "anchored", "snorkel"]
-LEAST_GOLD = 20
-BALANCE_PSEUDO_ROWS = 10.0
+SoftVotes = Mapping[int, ArrayLike]
 
 
-CANDIDATES: Candidates = {
-    "majority": Majority,
-    "best rule": BestRule,
-    "guard": lambda: Guard(balance_known=True),
-    "anchored": lambda: Anchored(lambda: Guard(balance_known=True)),
-}
-METHODS: Candidates = {
-    "majority": Majority,
-    "weighted": Weighted,
-    "em": PatternEM,
-    "anchored": lambda: Anchored(lambda: Guard(balance_known=True)),
-    "snorkel": Snorkel,
-}
+@dataclass(frozen=True)
+class _Reader:
+    """What turns later texts into evidence."""
+
+    vectorizer: Vectorizer
+    evidence: TextEvidence
+
+    def read(self, text: Sequence[str]) -> FloatArray:
+        return self.evidence.of(in_words(text, self.vectorizer))
 
 
 class LabelModel:
@@ -54,16 +54,19 @@ class LabelModel:
 
     Args:
         n_classes: K, two or more.
-        method: "auto" lets cross-validated gold choose, the others are taken as they are.
-        class_balance: K shares that sum to one; without it they come from the gold alone, else uniform.
+        method: "auto" lets cross-validated gold choose; the others are taken as they are.
+        class_balance: K shares that sum to one; without them they are read off random gold, else uniform.
 
     Attributes:
         chosen: the estimator that was taken.
         report: what was compared, the figures and why, ready for JSON.
+
+    Raises:
+        VotesError: a ValueError that lists what is wrong with the arguments.
     """
 
     chosen: str
-    report: dict[str, JsonValue]
+    report: Report
 
     def __init__(
         self, n_classes: int, method: Method = "auto", class_balance: ArrayLike | None = None
@@ -72,84 +75,122 @@ class LabelModel:
             raise VotesError(Fault(f"{method!r} is none of {', '.join(get_args(Method))}", key="method"))
         self.n_classes = n_classes
         self.method = method
-        self.class_balance = checked_balance(class_balance, n_classes)
+        self._balance = ClassBalance(checked_balance(class_balance, n_classes), n_classes)
+        self._fitted: Fitted | None = None
+        self._reader: _Reader | None = None
 
     def fit(
         self,
         votes: ArrayLike,
         gold: ArrayLike | None = None,
         text: Sequence[str] | None = None,
-        soft: Mapping[int, ArrayLike] | None = None,
+        soft: SoftVotes | None = None,
+        random: ArrayLike | None = None,
     ) -> Self:
         """Itself, fitted.
 
         Args:
             votes: int array [n, m], -1 = abstain.
-            gold: int array [n], -1 = unknown; a random sample, since the class balance is read off it.
-            text: n strings.
-            soft: for some columns of `votes`, distributions [n, K] that replace its votes, NaN where none.
+            gold: int array [n], -1 = unknown.
+            text: n strings; what their words say is learnt and used as further evidence.
+            soft: for some columns of `votes`, distributions [n, K] that replace its votes, NaN rows for none.
+            random: bool array [n], gold drawn at random, from which alone the class balance is read; default all.
 
         Raises:
             VotesError: a ValueError that lists what is wrong.
         """
-        rows = checked_votes(votes, self.n_classes)
-        known = checked_gold(gold, len(rows), self.n_classes)
-        checked_text(text, len(rows))
-        softened = checked_soft(soft, rows.shape, self.n_classes)
+        rows, distributions = self._checked(votes, soft)
         if not len(rows):
-            raise VotesError(Fault("has no rows", key="votes"))
-        patterns, inverse = group(rows, self.n_classes, softened)
-        index = np.flatnonzero(known >= 0)
-        index = index[np.lexsort((known[index], inverse[index]))]
-        return self._fit(patterns, Labelled(patterns.take(inverse[index]), known[index]))
+            raise VotesError(Fault("has no rows; a label model needs one trace or more", key="votes"))
+        labels = checked_gold(gold, len(rows), self.n_classes)
+        drawn = checked_random(random, len(rows))
+        patterns, inverse = group(rows, self.n_classes, distributions)
+        known = _in_canonical_order(inverse, labels, checked_text(text, len(rows)))
+        if text is None:
+            self._reader = None
+            gold_rows = Labelled(patterns.take(inverse[known]), labels[known], drawn[known])
+        else:
+            gold_rows = self._read(text, patterns, inverse, (known, labels[known], drawn[known]))
+        return self._fit(patterns, gold_rows)
+
+    def fit_patterns(
+        self, patterns: ArrayLike, counts: ArrayLike, gold_counts: ArrayLike | None = None
+    ) -> Self:
+        """Itself, fitted on stored distinct rows of votes, in a time that does not depend on the traces.
+
+        Args:
+            patterns: int array [u, m], -1 = abstain.
+            counts: u numbers of traces.
+            gold_counts: int array [u, K], labelled traces by pattern and label.
+
+        Raises:
+            VotesError: a ValueError that lists what is wrong.
+        """
+        rows = checked_votes(patterns, self.n_classes)
+        distinct = Patterns(rows, checked_counts(counts, len(rows)), self.n_classes)
+        labelled = np.zeros((len(rows), self.n_classes), int) if gold_counts is None else np.asarray(gold_counts)
+        if labelled.shape != (len(rows), self.n_classes):
+            raise VotesError(Fault(f"give shape {(len(rows), self.n_classes)}", key="gold_counts"))
+        cells = np.repeat(np.arange(labelled.size), labelled.ravel())
+        self._reader = None
+        return self._fit(distinct, Labelled(distinct.take(cells // self.n_classes), cells % self.n_classes))
 
     def predict_proba(
-        self,
-        votes: ArrayLike,
-        text: Sequence[str] | None = None,
-        soft: Mapping[int, ArrayLike] | None = None,
+        self, votes: ArrayLike, text: Sequence[str] | None = None, soft: SoftVotes | None = None
     ) -> FloatArray:
-        """Float array [n, K], rows sum to one.
+        """Float array [n, K], rows sum to one. Text is used where the model was fitted with text.
 
         Raises:
             VotesError: a ValueError that lists what is wrong.
         """
-        rows = checked_votes(votes, self.n_classes)
+        fitted = self._ready()
+        rows, distributions = self._checked(votes, soft)
         checked_text(text, len(rows))
-        patterns, inverse = group(rows, self.n_classes, checked_soft(soft, rows.shape, self.n_classes))
-        return self._estimator.predict_proba(patterns)[inverse]
+        if rows.shape[1] != self._n_rules:
+            raise VotesError(Fault(f"has {rows.shape[1]} columns; fitted on {self._n_rules}", key="votes"))
+        patterns, inverse = group(rows, self.n_classes, distributions)
+        if text is None or self._reader is None:
+            return fitted.predict_proba(patterns)[inverse]
+        return fitted.predict_proba(patterns.take(inverse, self._reader.read(text)))
 
     def _fit(self, patterns: Patterns, gold: Labelled) -> Self:
-        self._estimator = self._chosen(patterns, gold)
-        self._estimator.fit(patterns, gold, self._balance(gold))
+        self._n_rules = patterns.n_rules
+        self._fitted = fitting.fit(self.method, patterns, gold, self._balance)
+        self.chosen, self.report = self._fitted.name, self._fitted.report
         return self
 
-    def _chosen(self, patterns: Patterns, gold: Labelled) -> Estimator:
-        if self.method != "auto":
-            self.chosen, self.report = self.method, {"reason": "asked for"}
-            return METHODS[self.method]()
-        if len(gold) < LEAST_GOLD:
-            self.chosen = "guard"
-            self.report = {"reason": f"{len(gold)} gold labels; {LEAST_GOLD} are needed to compare"}
-            return Guard(balance_known=self.class_balance is not None)
-        choice = choose(CANDIDATES, patterns, gold, self._balance)
-        self.chosen = choice.name
-        self.report = {
-            "reason": choice.reason,
-            "compared": {name: _figures(p, gold) for name, p in choice.held_out.items()},
-        }
-        return CANDIDATES[choice.name]()
+    def _read(
+        self,
+        text: Sequence[str],
+        patterns: Patterns,
+        inverse: IntArray,
+        gold: tuple[IntArray, IntArray, IntArray],
+    ) -> Labelled:
+        """The labelled rows with the evidence of their texts; the evidence of all texts is kept."""
+        corpus, vectorizer = read_corpus(text)
+        lesson = Lesson(corpus, patterns, inverse, *gold)
+        balance, known = self._balance(lesson.gold()), self._balance.known(lesson.gold())
 
-    def _balance(self, gold: Labelled) -> FloatArray:
-        if self.class_balance is not None:
-            return self.class_balance
-        shares = gold.one_hot.sum(axis=0) + BALANCE_PSEUDO_ROWS / self.n_classes
-        return np.asarray(shares / shares.sum())
+        def stack() -> Anchored:
+            return Anchored(lambda: Guard(known))
+
+        self._reader = _Reader(vectorizer, self_train(lesson, stack, balance))
+        labelled = lesson.gold()
+        with_text = labelled.patterns.take(np.arange(len(labelled)), unseen_evidence(lesson, stack, balance))
+        return Labelled(with_text, labelled.labels, labelled.random)
+
+    def _checked(self, votes: ArrayLike, soft: SoftVotes | None) -> tuple[IntArray, dict[int, FloatArray]]:
+        rows = checked_votes(votes, self.n_classes)
+        return rows, checked_soft(soft, rows.shape, self.n_classes)
+
+    def _ready(self) -> Fitted:
+        if self._fitted is None:
+            raise VotesError("the label model is not fitted yet: call fit first")
+        return self._fitted
 
 
-def _figures(probabilities: FloatArray, gold: Labelled) -> dict[str, Any]:
-    return {
-        "log_loss": log_loss(probabilities, gold.labels),
-        "accuracy": float(correctness(probabilities, gold.labels).mean()),
-        "ece": calibration_error(probabilities, gold.labels),
-    }
+def _in_canonical_order(inverse: IntArray, labels: IntArray, text: Sequence[str] | None) -> IntArray:
+    """The labelled rows in an order that does not depend on the order of the traces."""
+    known = np.flatnonzero(labels >= 0)
+    words = np.array([text[i] for i in known]) if text is not None else np.zeros(len(known))
+    return known[np.lexsort((words, labels[known], inverse[known]))]

@@ -27,6 +27,7 @@ class Lesson:
         inverse: the pattern of each of the n rows.
         known: which of the n rows are labelled, int array [g].
         labels: their labels, int array [g].
+        random: which of them were drawn at random, bool array [g].
     """
 
     corpus: Corpus
@@ -34,24 +35,29 @@ class Lesson:
     inverse: IntArray
     known: NDArray[np.int64]
     labels: NDArray[np.int64]
+    random: NDArray[np.bool_]
 
     def gold(self, evidence: FloatArray | None = None) -> Labelled:
         """The labelled rows, with their text evidence [n, K] if given."""
         text = None if evidence is None else evidence[self.known]
-        return Labelled(self.patterns.take(self.inverse[self.known], text), self.labels)
+        return Labelled(self.patterns.take(self.inverse[self.known], text), self.labels, self.random)
 
     def without(self, held: NDArray[np.int64]) -> Lesson:
         """The same traces with the labels at `held` (positions in `known`) unknown."""
         kept = np.setdiff1d(np.arange(len(self.known)), held)
-        return Lesson(self.corpus, self.patterns, self.inverse, self.known[kept], self.labels[kept])
+        gold = (self.known[kept], self.labels[kept], self.random[kept])
+        return Lesson(self.corpus, self.patterns, self.inverse, *gold)
 
 
 def self_train(lesson: Lesson, make: Callable[[], Estimator], balance: FloatArray) -> TextEvidence:
-    """The evidence after some rounds, in each of which the words learn from votes, gold and earlier words."""
+    """The evidence after some rounds, in each of which the words learn from votes, gold and earlier words.
+
+    Without gold there is no such round: nothing would say how far to trust the words.
+    """
     covered = (lesson.patterns.votes_per_row[lesson.inverse] > 0).astype(float)
     posterior = make().fit(lesson.patterns, lesson.gold(), balance).predict_proba(lesson.patterns)
     evidence = learn_evidence(lesson.corpus, _targets(lesson, posterior[lesson.inverse] * covered[:, None]))
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if len(lesson.known) else 0):
         known = evidence.of(lesson.corpus)
         stack = make().fit(lesson.patterns, lesson.gold(known), balance)
         posterior = stack.predict_proba(lesson.patterns.take(lesson.inverse, known))

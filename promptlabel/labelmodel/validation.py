@@ -45,6 +45,30 @@ def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> NDArray[n
     return array.astype(np.int64)
 
 
+def checked_random(random: ArrayLike | None, rows: int) -> NDArray[np.bool_]:
+    """Which rows' gold was drawn at random, bool array [n]; all when not said.
+
+    Raises:
+        VotesError: another length, or not true and false.
+    """
+    array = np.ones(rows, bool) if random is None else np.asarray(random)
+    if array.shape != (rows,) or array.dtype != bool:
+        raise VotesError(Fault(f"is {array.dtype} {array.shape}; give bool ({rows},)", key="random"))
+    return array
+
+
+def checked_counts(counts: ArrayLike, rows: int) -> FloatArray:
+    """How many traces show each pattern, float array [u].
+
+    Raises:
+        VotesError: another length, or a count that is not above zero.
+    """
+    array = np.asarray(counts, dtype=float)
+    if array.shape != (rows,) or not (array > 0).all():
+        raise VotesError(Fault(f"give {rows} numbers above zero, one a pattern", key="counts"))
+    return array
+
+
 def checked_text(text: Sequence[str] | None, rows: int) -> Sequence[str] | None:
     """The texts, one a row of votes.
 

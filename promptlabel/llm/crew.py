@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 
 Worker = asyncio.Task[None]
 
 
+class Mark:
+    """The workers that are inside a ``with`` of this mark now."""
+
+    def __init__(self) -> None:
+        self.workers: set[Worker | None] = set()
+
+    def __enter__(self) -> None:
+        self.workers.add(asyncio.current_task())
+
+    def __exit__(self, *error: object) -> None:
+        self.workers.discard(asyncio.current_task())
+
+
 class Crew:
-    """Tasks that do the same work until there is none; the first exception of one ends all."""
+    """Tasks that do the same work until there is none; the first exception of one ends all.
+
+    Attributes:
+        waiting: marks a wait that a stop ends at once.
+        asking: marks a wait for the model, which a stop ends after its grace.
+    """
 
     def __init__(self) -> None:
         self.stopped = False
         self._workers: list[Worker] = []
-        self._waiting: set[Worker | None] = set()
-        self._asking: set[Worker | None] = set()
+        self.waiting = Mark()
+        self.asking = Mark()
 
     async def run(self, number: int, work: Callable[[], Awaitable[None]]) -> None:
         """Nothing, once all have ended.
@@ -36,34 +53,13 @@ class Crew:
     def stop(self, grace: float) -> None:
         """Nothing; those who wait go home now, those who ask the model have `grace` seconds."""
         self.stopped = True
-        self._cancel(self._waiting)
+        self._cancel(self.waiting.workers)
         asyncio.get_running_loop().call_later(grace, self._cut)
 
     def leave_if_stopped(self) -> None:
         """Nothing; ends the calling worker after a stop."""
         if self.stopped:
             raise asyncio.CancelledError
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Marks a wait that a stop may end."""
-        self.leave_if_stopped()
-        worker = asyncio.current_task()
-        self._waiting.add(worker)
-        try:
-            yield
-        finally:
-            self._waiting.discard(worker)
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Marks a wait for the model, which ends with the grace after a stop."""
-        worker = asyncio.current_task()
-        self._asking.add(worker)
-        try:
-            yield
-        finally:
-            self._asking.discard(worker)
 
     async def _until_stopped(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -73,7 +69,7 @@ class Crew:
                 raise
 
     def _cut(self) -> None:
-        self._cancel(self._asking)
+        self._cancel(self.asking.workers)
 
     def _cancel(self, workers: Iterable[Worker | None]) -> None:
         current = asyncio.current_task()

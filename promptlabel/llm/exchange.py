@@ -48,7 +48,8 @@ class Requests:
 
     async def send(self, job: Job, ask: Ask) -> Exchange | None:
         """What the request brought; None where the budget does not allow it."""
-        with self._crew.waiting():
+        self._crew.leave_if_stopped()
+        with self._crew.waiting:
             leave = await self._leave(job.question)
         if leave is None:
             return None
@@ -82,7 +83,7 @@ class Requests:
 
     async def _ask(self, ask: Ask, question: Question) -> Answer | ModelError:
         try:
-            with self._crew.asking():
+            with self._crew.asking:
                 async with asyncio.timeout(self._limits.deadline):
                     return await ask(question)
         except ModelError as error:

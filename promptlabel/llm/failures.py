@@ -32,6 +32,9 @@ OUTAGE: Final = frozenset({"server_error", "overloaded", "timeout", "connection"
 PERMANENT: Final = frozenset({"auth", "no_credit", "forbidden", "not_found", "quota", "bad_address"})
 """Causes that every further question of the model would meet too."""
 
+OF_THE_RULE: Final = frozenset({"bad_request", "no_logprobs", "truncated", "client_error"})
+"""Causes that, met by the first questions alike, lie in how they are asked rather than in what they quote."""
+
 _BY_STATUS: Final[Mapping[int, str]] = {
     401: "auth",
     402: "no_credit",

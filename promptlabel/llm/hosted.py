@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -63,7 +64,7 @@ class HostedClient:
         if self._wire is None or self._endpoint is None or question.decode not in self._direct:
             return await self._translated.ask(question)
         received = await self._wire.post(_encoded(self._endpoint.body(question)))
-        return read_completion(received, question, self.price)
+        return self._costed(question, read_completion(received, question, self.price))
 
     def accepts(self, question: Question, answer: Answer) -> bool:
         """Whether the answer fits the pydantic model made of the question's answers."""
@@ -102,6 +103,13 @@ class HostedClient:
         if question.decode == "logprobs":
             return 1
         return self._settings.max_tokens + (self._endpoint.output_room if self._endpoint else 0)
+
+    def _costed(self, question: Question, answer: Answer) -> Answer:
+        """The answer; a server that reports no tokens is taken to have used the most it can have."""
+        if answer.usage.input_tokens:
+            return answer
+        usage = ceiling(question, len(answer.text.encode()))
+        return replace(answer, usage=usage, usd=self.price(usage))
 
     def _open_wire(self) -> Wire | None:
         if self._endpoint is None:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from promptlabel.errors import Fault
 from promptlabel.records import Usage
 from promptlabel.settings import ModelSettings
 
@@ -45,15 +44,6 @@ def token_price(settings: ModelSettings, *, batch: bool = False) -> TokenPrice |
     if entry and "input_cost_per_token" in entry:
         return _bundled_price(entry, "_batches" if batch else "")
     return None
-
-
-def price_fault(name: str, settings: ModelSettings) -> Fault:
-    """What to write in the configuration so that a model of unknown price can be held to a budget in dollars."""
-    return Fault(
-        f"the price of {settings.model} is not known, so a budget in US dollars cannot hold it: "
-        "add `price: {input: ..., output: ...}` in US dollars per million tokens",
-        key=f"models.{name}.price",
-    )
 
 
 @lru_cache(maxsize=64)

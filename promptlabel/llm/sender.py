@@ -14,7 +14,7 @@ from promptlabel.errors import ModelError
 from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
 from promptlabel.llm.exchange import Ask, Requests
-from promptlabel.llm.failures import RETRIED
+from promptlabel.llm.failures import OF_THE_RULE, RETRIED
 from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.records import Answer, Attempt
@@ -107,9 +107,10 @@ class Sender:
     # --- which question is next
     async def _next(self) -> _Pending | None:
         while True:
+            self._crew.leave_if_stopped()
             if self._retry_is_next():
                 return await self._next_retry()
-            with self._crew.waiting():
+            with self._crew.waiting:
                 job = await self._jobs.next()
             if job is None and not self._retries:
                 return None
@@ -126,7 +127,7 @@ class Sender:
 
     async def _next_retry(self) -> _Pending:
         due, _, pending = heapq.heappop(self._retries)
-        with self._crew.waiting():
+        with self._crew.waiting:
             await self._chance.sleep(max(0.0, due - self._chance.clock()))
         return pending
 
@@ -140,7 +141,7 @@ class Sender:
             pending = self._open[job.request] = _Pending(job, self._chance.clock())
             return pending
         pending.followers.append(job)
-        with self._crew.waiting():
+        with self._crew.waiting:
             await asyncio.sleep(0 if len(pending.followers) < _FOLLOWERS else 0.05)
         return None
 
@@ -183,14 +184,14 @@ class Sender:
 
     def _stop_if_hopeless(self, error: ModelError) -> None:
         silent_for = self._chance.clock() - self._answered_at
-        failed_at_once = error.cause not in RETRIED and not self.report.answered
+        same_so_far = self.report.causes[error.cause] if not self.report.answered else 0
         if error.permanent:
             self.stop(error.cause, str(error))
         elif (error.retry_after or 0.0) > self._limits.longest_wait:
             self.stop(error.cause, f"the server asks to wait {error.retry_after:.0f} s: run this again later")
         elif error.cause in RETRIED and silent_for > self._limits.patience:
             self.stop(error.cause, f"no answer for {silent_for:.0f} s: {error}")
-        elif failed_at_once and self.report.failed + 1 >= _STRIKES:
+        elif error.cause in OF_THE_RULE and same_so_far >= _STRIKES:
             self.stop(error.cause, f"the first {_STRIKES} questions all failed: {error}")
 
     def _is_spent(self, pending: _Pending) -> bool:

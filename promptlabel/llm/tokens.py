@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from promptlabel.llm.chat import answer_form, messages
+from promptlabel.llm.chat import answer_form, messages, opening
 from promptlabel.llm.pricing import bundled_file
-from promptlabel.records import Question, Usage
+from promptlabel.records import Decode, Question, Shot, Usage
 
 if TYPE_CHECKING:
     import tiktoken
@@ -66,16 +66,18 @@ def ceiling(question: Question, output_tokens: int) -> Usage:
     No tokenizer that works on bytes makes more tokens of a text than it has bytes; 64 a message are left for
     what a chat template adds.
     """
-    chat = messages(question)
-    size = sum(len(message["content"].encode("utf-8", "surrogatepass")) + _TEMPLATE_BYTES for message in chat)
-    if question.decode == "json":
-        size += _schema_bytes(question.answers, question.rationale)
-    return Usage(size, output_tokens)
+    head = _opening_bytes(question.answers, question.shots, question.decode, question.rationale)
+    return Usage(head + _bytes(question.prompt), output_tokens)
 
 
 @lru_cache(maxsize=1024)
-def _schema_bytes(answers: tuple[str, ...], rationale: bool) -> int:
-    return len(_schema(answers, rationale))
+def _opening_bytes(answers: tuple[str, ...], shots: tuple[Shot, ...], decode: Decode, rationale: bool) -> int:
+    size = sum(_bytes(message["content"]) for message in opening(answers, shots, decode, rationale))
+    return size + (len(_schema(answers, rationale)) if decode == "json" else 0)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass")) + _TEMPLATE_BYTES
 
 
 @lru_cache(maxsize=1024)

@@ -13,14 +13,13 @@ from typing import Any
 import orjson
 
 from promptlabel.errors import ModelError
-from promptlabel.llm.chat import TOP_LOGPROBS, answer_form, messages, read_completion
+from promptlabel.llm.chat import TOP_LOGPROBS, Chat, answer_form, messages, read_completion
 from promptlabel.llm.endpoints import on_this_machine
 from promptlabel.llm.failures import UnusableAnswerError, refusal, retry_after
 from promptlabel.records import Answer, Question, Usage
 from promptlabel.settings import ModelSettings
 
 Price = Callable[[Usage], float]
-Chat = list[dict[str, str]]
 
 _ONCE = {"max_retries": 0, "num_retries": 0}
 

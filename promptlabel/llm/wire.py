@@ -27,7 +27,7 @@ class Wire:
     Args:
         url: the whole address.
         headers: sent with every request.
-        timeout: seconds for a whole request; half of it for a server that stays silent.
+        timeout: seconds for a whole request; half of it for the rest of an answer that has begun.
         connections: the most that are open at once.
         now: what time it is, for a Retry-After given as a date.
     """
@@ -57,8 +57,11 @@ class Wire:
 
         session = self._session or self._open()
         try:
-            async with session.post(self._url, data=body, allow_redirects=False) as response:
-                received = await response.read()
+            async with (
+                asyncio.timeout(self._timeout),
+                session.post(self._url, data=body, allow_redirects=False) as response,
+            ):
+                received = await self._read(response)
         except aiohttp.ClientConnectorError as error:
             raise ModelError(f"no connection to {self._url}: {error}", cause="connection") from None
         except aiohttp.InvalidURL:
@@ -72,7 +75,7 @@ class Wire:
         except (aiohttp.ClientError, OSError) as error:
             raise UnusableAnswerError(f"the connection broke: {error!r}", cause="connection") from None
         if response.status != 200:
-            raise from_response(response.status, response.headers, received, self._now())
+            raise from_response(response.status, response.headers, self._without_key(received), self._now())
         return received
 
     async def close(self) -> None:
@@ -82,6 +85,17 @@ class Wire:
             await session.close()
             await asyncio.sleep(0)
 
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.content.is_eof():
+            return await response.read()
+        async with asyncio.timeout(self._timeout / 2):
+            return await response.read()
+
+    def _without_key(self, received: bytes) -> bytes:
+        """A server's words as they may be stored and shown: some repeat the key that they refuse."""
+        key = self._headers.get("Authorization", "").removeprefix("Bearer ")
+        return received.replace(key.encode(), b"***") if key else received
+
     def _open(self) -> aiohttp.ClientSession:
         import aiohttp
 
@@ -89,11 +103,7 @@ class Wire:
             headers=self._headers,
             connector=aiohttp.TCPConnector(limit=self._connections, limit_per_host=0, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=self._timeout,
-                sock_connect=min(_CONNECTING, self._timeout),
-                sock_read=self._timeout / 2,
-            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(_CONNECTING, self._timeout)),
             trust_env=bool(getproxies_environment()),
         )
         return self._session

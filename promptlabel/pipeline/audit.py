@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from promptlabel.evals.audit import NONE, Audit, Sample, audit_sample
+from promptlabel.evals.audit import NOT_AUDITED, Audit, Sample, audit_sample
 from promptlabel.evals.intervals import Estimate
-from promptlabel.pipeline.judging import Judged, judge
+from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Pick
 from promptlabel.review.adjudication import Decision
@@ -56,52 +56,50 @@ def audit(workspace: Workspace, task: Task) -> AuditReport:
     whole queue is decided, the other lanes' decisions count too, weighted by inclusion probabilities.
     Decisions made after seeing a vote do not count.
     """
-    fitted = workspace.store.posteriors(task.name)
-    if fitted is None:
-        return _report(task.name, Audit(None, NONE, 0), message=NO_FIT)
-    judged = judge(workspace, task, workspace.store.vote_table(task.name, task.labels), fitted)
+    judge = judge_of(workspace, task)
+    if judge is None:
+        return _report(task.name, NOT_AUDITED, message=NO_FIT)
     picks = workspace.store.queue(task.name)
-    found = audit_judged(judged, picks, len(fitted.trace_ids), task.labels)
+    judged, found = audit_fit(judge, picks)
     return _report(
         task.name,
         found,
         picked=sum(pick.lane == AUDIT for pick in picks),
-        refitted=int(judged.seen.sum()),
+        refitted=judged.refitted,
         message=None if found.n else NO_GOLD,
     )
 
 
-def audit_judged(judged: Judged, picks: Sequence[Pick], traces: int, labels: Sequence[str]) -> Audit:
-    """What decisions on the queue's picks say of all traces; gold brought for other traces speaks for itself alone."""
+def audit_fit(judge: Judge, picks: Sequence[Pick]) -> tuple[Judged, Audit]:
+    """What decisions on the queue's picks say of all traces, and those decisions.
+
+    Gold brought for a trace of the queue counts like a review of that pick; gold brought for another trace speaks for
+    itself alone, and the trace is no part of the population.
+    """
     by_id = {pick.trace_id: pick for pick in picks}
-    known = routed(judged, by_id)
-    brought = sum(decision.lane is None for decision in known.decisions)
-    return audit_sample(random_sample(known, by_id, population=traces - brought), labels)
+    decisions = [_routed(decision, by_id.get(decision.trace_id)) for decision in judge.decisions]
+    population = len(judge.fitted.trace_ids) - sum(decision.lane is None for decision in decisions)
+    chosen, probability = _chosen(decisions, by_id, population)
+    judged = judge.judge(chosen)
+    sample = Sample(judged.gold, judged.probs.argmax(axis=1), np.array(probability), population)
+    return judged, audit_sample(sample, judge.task.labels)
 
 
-def routed(judged: Judged, picks: Mapping[str, Pick]) -> Judged:
-    """The same, gold that was brought for a trace of the queue with that pick's lane and probability."""
-    return replace(judged, decisions=tuple(_routed(one, picks.get(one.trace_id)) for one in judged.decisions))
-
-
-def random_sample(judged: Judged, picks: Mapping[str, Pick], population: int) -> Sample:
+def _chosen(
+    decisions: Sequence[Decision], picks: Mapping[str, Pick], population: int
+) -> tuple[list[Decision], list[float]]:
     """The decisions that speak for all traces: the audit lane's, or all lanes' once the whole queue is decided."""
-    decided = {decision.trace_id for decision in judged.decisions}
-    if picks.keys() <= decided:
-        chosen = judged.where([decision.lane is not None for decision in judged.decisions])
-        return _sample(chosen, [decision.probability or 1.0 for decision in chosen.decisions], population)
-    chosen = judged.where([decision.lane == AUDIT for decision in judged.decisions])
-    return _sample(chosen, [len(chosen.rows) / population] * len(chosen.rows), population)
+    if picks.keys() <= {decision.trace_id for decision in decisions}:
+        routed = [decision for decision in decisions if decision.lane is not None]
+        return routed, [decision.probability or 1.0 for decision in routed]
+    audited = [decision for decision in decisions if decision.lane == AUDIT]
+    return audited, [len(audited) / population] * len(audited)
 
 
 def _routed(decision: Decision, pick: Pick | None) -> Decision:
     if decision.lane is not None or pick is None:
         return decision
     return replace(decision, lane=pick.lane, probability=pick.probability)
-
-
-def _sample(judged: Judged, probability: Sequence[float], population: int) -> Sample:
-    return Sample(judged.gold, judged.probs.argmax(axis=1), np.array(probability), population)
 
 
 def _report(

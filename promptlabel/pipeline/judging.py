@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlabel.labelmodel import LabelModel
-from promptlabel.labelmodel.model import Method
+from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.fit import balance_of, taught_by, texts_for
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN
@@ -33,86 +34,115 @@ class Judged:
         rows: their rows in the vote table.
         gold: label index that people gave.
         probs: float ``[n, K]`` from a fit without the trace's own label.
-        seen: whether the stored fit may have learnt from the label, so that a fit without it was made.
+        refitted: how many of them the stored fit had learnt from, so that fits without them were made.
     """
 
     decisions: tuple[Decision, ...]
     rows: Indices
     gold: Indices
     probs: Floats
-    seen: npt.NDArray[np.bool_]
+    refitted: int
 
-    def where(self, wanted: Sequence[bool] | npt.NDArray[np.bool_]) -> Judged:
-        """Those rows that are wanted."""
-        keep = np.array(wanted, dtype=bool)
-        decisions = tuple(decision for decision, kept in zip(self.decisions, wanted, strict=True) if kept)
-        return Judged(decisions, self.rows[keep], self.gold[keep], self.probs[keep], self.seen[keep])
-
-
-def judge(workspace: Workspace, task: Task, table: VoteTable, fitted: PosteriorTable) -> Judged:
-    """All blind decisions of the task beside unseen probabilities.
-
-    Gold that the last fit did not see meets the stored posteriors; gold that it learnt from meets
-    posteriors of fits made like it but without that gold (cross-fitting in five folds).
-    """
-    decisions = _judgeable(workspace, task, table, fitted)
-    row_of = {trace_id: row for row, trace_id in enumerate(table.trace_ids)}
-    label_of = {label: index for index, label in enumerate(task.labels)}
-    rows = np.array([row_of[decision.trace_id] for decision in decisions], dtype=np.int64)
-    gold = np.array([label_of[decision.label] for decision in decisions], dtype=np.int64)
-    taught = taught_ids(workspace, task)
-    seen = np.array([decision.trace_id in taught for decision in decisions], dtype=bool)
-    probs = stored_rows(fitted, [decision.trace_id for decision in decisions])
-    if seen.any():
-        probs[seen] = _cross_fitted(workspace, task, table, fitted, (rows[seen], gold[seen]))
-    return Judged(decisions, rows, gold, probs, seen)
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether the likeliest label is the one people gave, ``[n]``."""
+        return np.asarray(self.probs.argmax(axis=1) == self.gold)
 
 
-def taught_ids(workspace: Workspace, task: Task) -> frozenset[str]:
-    """The traces whose gold the task's last fit has seen."""
-    taught = workspace.store.state(taught_by(task))
-    return frozenset(map(str, taught)) if isinstance(taught, Sequence) else frozenset()
+@dataclass(frozen=True)
+class Judge:
+    """The last fit of a task, to be held against what people decided."""
 
+    workspace: Workspace
+    task: Task
+    table: VoteTable
+    fitted: PosteriorTable
 
-def stored_rows(fitted: PosteriorTable, trace_ids: Sequence[str]) -> Floats:
-    """The stored posteriors of these traces, ``[n, K]``."""
-    row_of = {trace_id: row for row, trace_id in enumerate(fitted.trace_ids)}
-    return fitted.probs[[row_of[trace_id] for trace_id in trace_ids]]
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """All blind decisions of traces that have votes and a posterior."""
+        store, task = self.workspace.store, self.task
+        known = set(self.fitted.trace_ids) & self._row_of.keys()
+        decided = decide(store.reviews(task.name), store.gold(task.name))
+        return tuple(
+            one for one in decided if one.blind and one.trace_id in known and one.label in task.labels
+        )
 
+    @cached_property
+    def taught(self) -> frozenset[str]:
+        """The traces whose gold the fit has seen."""
+        taught = self.workspace.store.state(taught_by(self.task))
+        return frozenset(map(str, taught)) if isinstance(taught, Sequence) else frozenset()
 
-def _judgeable(
-    workspace: Workspace, task: Task, table: VoteTable, fitted: PosteriorTable
-) -> tuple[Decision, ...]:
-    known = set(table.trace_ids) & set(fitted.trace_ids)
-    decisions = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
-    return tuple(one for one in decisions if one.blind and one.trace_id in known and one.label in task.labels)
+    def judge(self, decisions: Sequence[Decision]) -> Judged:
+        """The decisions beside unseen probabilities.
 
+        Gold that the fit did not see meets the stored posteriors; gold that it learnt from meets
+        posteriors of fits made like it but without that gold (cross-fitting in five folds).
+        """
+        names = [decision.trace_id for decision in decisions]
+        seen = [name for name in names if name in self.taught]
+        unseen_probs = self._cross_fitted if seen else {}
+        probs = [unseen_probs[name] if name in self.taught else self._stored(name) for name in names]
+        return Judged(
+            decisions=tuple(decisions),
+            rows=np.array([self._row_of[name] for name in names], dtype=np.int64),
+            gold=self._labels(decisions),
+            probs=np.array(probs).reshape(len(names), len(self.task.labels)),
+            refitted=len(seen),
+        )
 
-def _cross_fitted(
-    workspace: Workspace, task: Task, table: VoteTable, fitted: PosteriorTable, seen: tuple[Indices, Indices]
-) -> Floats:
-    rows, gold = seen
-    method = _method(fitted)
-    column = np.full(len(table.trace_ids), ABSTAIN, dtype=np.int64)
-    column[rows] = gold
-    texts = texts_for(workspace, method, column)
-    probs = np.empty((len(rows), len(task.labels)))
-    for fold in range(min(FOLDS, len(rows))):
-        held = rows[np.arange(len(rows)) % FOLDS == fold]
-        taught = column.copy()
+    @cached_property
+    def _row_of(self) -> Mapping[str, int]:
+        return {trace_id: row for row, trace_id in enumerate(self.table.trace_ids)}
+
+    @cached_property
+    def _fitted_row_of(self) -> Mapping[str, int]:
+        return {trace_id: row for row, trace_id in enumerate(self.fitted.trace_ids)}
+
+    def _stored(self, trace_id: str) -> Floats:
+        return np.asarray(self.fitted.probs[self._fitted_row_of[trace_id]])
+
+    def _labels(self, decisions: Sequence[Decision]) -> Indices:
+        index = {label: position for position, label in enumerate(self.task.labels)}
+        return np.array([index[decision.label] for decision in decisions], dtype=np.int64)
+
+    @cached_property
+    def _cross_fitted(self) -> Mapping[str, Floats]:
+        """For every decision the fit has seen, the probabilities of a fit without it and its fold."""
+        seen = [decision for decision in self.decisions if decision.trace_id in self.taught]
+        names = [decision.trace_id for decision in seen]
+        rows = np.array([self._row_of[name] for name in names], dtype=np.int64)
+        column = np.full(len(self.table.trace_ids), ABSTAIN, dtype=np.int64)
+        column[rows] = self._labels(seen)
+        method = _method(self.fitted)
+        texts = texts_for(self.workspace, method, column)
+        probs = np.empty((len(rows), len(self.task.labels)))
+        for fold in range(min(FOLDS, len(rows))):
+            held = np.arange(len(rows)) % FOLDS == fold
+            model = LabelModel(len(self.task.labels), method=method, class_balance=balance_of(self.task))
+            probs[held] = self._without(model, column, texts, rows[held])
+        return dict(zip(names, probs, strict=True))
+
+    def _without(
+        self, model: LabelModel, gold: Indices, texts: Sequence[str] | None, held: Indices
+    ) -> Floats:
+        taught = gold.copy()
         taught[held] = ABSTAIN
-        model = LabelModel(len(task.labels), method=method, class_balance=balance_of(task))
-        model.fit(table.votes, gold=taught, text=texts, soft=table.soft)
-        probs[np.arange(len(rows)) % FOLDS == fold] = _predicted(model, table, texts, held)
-    return probs
+        model.fit(self.table.votes, gold=taught, text=texts, soft=self.table.soft)
+        return model.predict_proba(
+            self.table.votes[held],
+            text=[texts[row] for row in held.tolist()] if texts else None,
+            soft={column: distributions[held] for column, distributions in self.table.soft.items()},
+        )
 
 
-def _predicted(model: LabelModel, table: VoteTable, texts: Sequence[str] | None, rows: Indices) -> Floats:
-    return model.predict_proba(
-        table.votes[rows],
-        text=[texts[row] for row in rows.tolist()] if texts else None,
-        soft={column: distributions[rows] for column, distributions in table.soft.items()},
-    )
+def judge_of(workspace: Workspace, task: Task) -> Judge | None:
+    """The judge of the task's last fit, None before the first."""
+    fitted = workspace.store.posteriors(task.name)
+    if fitted is None:
+        return None
+    return Judge(workspace, task, workspace.store.vote_table(task.name, task.labels), fitted)
 
 
 def _method(fitted: PosteriorTable) -> Method:

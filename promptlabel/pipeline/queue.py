@@ -67,15 +67,19 @@ class _Scored:
 def build_queue(workspace: Workspace, task: Task) -> QueueReport:
     """The task's new queue, saved; who was reviewed stays out, and a re-run changes nothing.
 
-    Traces with ingested gold are no part of the population: people have labelled them already.
+    Gold ingested for a queued trace decides it like a review. Traces that came with gold, before any
+    queue had them, are no part of the population.
 
     Raises:
         PromptlabelError: before the first `fit`.
     """
     store, routing = workspace.store, workspace.project.settings.routing
     posteriors = _fitted(store, task)
-    reviewed = _reviewed(store.reviews(task.name))
-    scored = _score(store.vote_table(task.name, tuple(task.labels)), posteriors, _ingested(store, task))
+    gold = {label.trace_id for label in store.gold(task.name)}
+    settled = [pick for pick in store.queue(task.name) if pick.trace_id in gold]
+    left_out = gold - {pick.trace_id for pick in settled}
+    reviewed = _reviewed(store.reviews(task.name)) | (gold - left_out)
+    scored = _score(store.vote_table(task.name, task.labels), posteriors, left_out)
     decided = np.array([trace_id in reviewed for trace_id in scored.trace_ids], dtype=bool)
     budget = Budget.of(len(scored.trace_ids), routing.share, routing.audit)
     lanes = (
@@ -85,7 +89,7 @@ def build_queue(workspace: Workspace, task: Task) -> QueueReport:
     ranking = _without_repeats(store, merge(lanes, scored.ties), scored.trace_ids, decided, budget)
     chosen = choose(ranking, [lane.name for lane in lanes], scored.numbers, budget, decided)
     picks = _picks(task.name, scored, chosen, budget)
-    store.save_queue(task.name, picks)
+    store.save_queue(task.name, [*picks, *settled])
     return QueueReport(
         task=task.name,
         items=tuple(QueueItem(p.trace_id, p.lane, p.score, p.probability, p.reason) for p in picks),
@@ -104,10 +108,6 @@ def _fitted(store: Store, task: Task) -> PosteriorTable:
 def _reviewed(events: Sequence[ReviewEvent]) -> set[str]:
     """The traces that someone has labelled or flagged; a skipped one is still for others to see."""
     return {trace_id for (trace_id, _), own in standing(events).items() if own and own[-1].action != "skip"}
-
-
-def _ingested(store: Store, task: Task) -> set[str]:
-    return {gold.trace_id for gold in store.gold(task.name)}
 
 
 def _score(table: VoteTable, posteriors: PosteriorTable, left_out: Collection[str]) -> _Scored:

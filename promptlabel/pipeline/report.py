@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from promptlabel.evals.audit import NONE, Audit
 from promptlabel.evals.intervals import Estimate
 from promptlabel.evals.periods import month
 from promptlabel.evals.versions import EvalVersion, read_versions
@@ -34,14 +32,14 @@ from promptlabel.flywheel.gap import Gap, category_gap
 from promptlabel.flywheel.report import report_html
 from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.analyze import RuleRow, analyze
-from promptlabel.pipeline.audit import audit_judged
+from promptlabel.pipeline.audit import audit_fit
 from promptlabel.pipeline.files import write_bytes
-from promptlabel.pipeline.judging import Judged, judge
+from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Trace
+from promptlabel.records import JsonValue, Trace
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
-from promptlabel.store.contract import PosteriorTable, Store, VoteTable
+from promptlabel.store.contract import PosteriorTable, Store
 
 SEED = 0
 """The report draws random numbers for its null distributions; fixed, so that it says the same twice."""
@@ -76,26 +74,31 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
 def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
     """Everything the report shows of a task."""
     store = workspace.store
-    table, fitted = store.vote_table(task.name, task.labels), store.posteriors(task.name)
     analysis = analyze(workspace, task)
     production = [_slim(trace) for trace in store.traces()]
-    judged = judge(workspace, task, table, fitted) if fitted else None
-    return TaskFigures(
+    figures = TaskFigures(
         task=task.name,
         labels=task.spec.labels,
         traces=len(production),
         gold=len(decide(store.reviews(task.name), store.gold(task.name))),
         rules=tuple(_rule(row) for row in analysis.rules),
         n_eff=analysis.n_eff,
-        audit=audit_judged(judged, store.queue(task.name), len(table.trace_ids), task.labels)
-        if judged
-        else Audit(None, NONE, 0),
         queue=_queue(store, task.name),
         evals=_evals(read_versions(workspace.project.evals / task.name), production),
-        model=_model(fitted) if fitted else None,
-        posterior=posterior_figures(fitted.probs, fitted.labels) if fitted else None,
-        comparison=_comparison(task, table, judged) if judged else None,
-        gap=_gap(judged, production) if judged else None,
+    )
+    judge = judge_of(workspace, task)
+    return figures if judge is None else _with_fit(figures, judge, store, production)
+
+
+def _with_fit(figures: TaskFigures, judge: Judge, store: Store, production: Sequence[Trace]) -> TaskFigures:
+    judged, basis = _unseen(judge)
+    return replace(
+        figures,
+        model=_model(judge.fitted),
+        posterior=posterior_figures(judge.fitted.probs, judge.fitted.labels),
+        audit=audit_fit(judge, store.queue(judge.task.name))[1],
+        comparison=_comparison(judge, judged, basis),
+        gap=_gap(judged, production),
     )
 
 
@@ -138,32 +141,43 @@ def _model(fitted: PosteriorTable) -> ModelFigures:
     return ModelFigures(
         chosen=fitted.chosen,
         reason=str(fitted.report.get("reason", "")),
-        compared=cast("Mapping[str, Mapping[str, float]]", fitted.report.get("compared", {})),
+        compared=_compared(fitted.report.get("compared")),
         fitted_at=fitted.fitted_at,
     )
 
 
-def _comparison(task: Task, table: VoteTable, judged: Judged) -> Comparison | None:
-    unseen, basis = _unseen(judged)
-    if not len(unseen.rows) or not table.rules:
+def _compared(candidates: JsonValue) -> Mapping[str, Mapping[str, float]]:
+    """The numbers among what the gate tells of its candidates."""
+    if not isinstance(candidates, Mapping):
+        return {}
+    figures = {name: found for name, found in candidates.items() if isinstance(found, Mapping)}
+    return {
+        name: {key: float(value) for key, value in found.items() if isinstance(value, int | float)}
+        for name, found in figures.items()
+    }
+
+
+def _comparison(judge: Judge, judged: Judged, basis: str) -> Comparison | None:
+    if not judged.decisions or not judge.table.rules:
         return None
-    votes = table.votes[unseen.rows]
-    majority = LabelModel(len(task.labels), method="majority", class_balance=_even(task))
+    votes = judge.table.votes[judged.rows]
+    majority = LabelModel(len(judge.task.labels), method="majority", class_balance=_even(judge.task))
     return compare(
-        unseen.probs,
+        judged.probs,
         majority.fit(votes).predict_proba(votes),
-        SingleRules(votes, tuple(rule.rule for rule in table.rules)),
-        unseen.gold,
+        SingleRules(votes, tuple(rule.rule for rule in judge.table.rules)),
+        judged.gold,
         basis,
     )
 
 
-def _unseen(judged: Judged) -> tuple[Judged, str]:
-    """The gold that the stored fit had not seen; where it saw all, all, with probabilities of fits without it."""
-    unseen = judged.where(~judged.seen)
-    if len(unseen.rows):
-        return unseen, f"{len(unseen.rows)} human labels that the label model never saw"
-    return judged, f"{len(judged.rows)} human labels, each judged by a fit without it (five folds)"
+def _unseen(judge: Judge) -> tuple[Judged, str]:
+    """The gold that the fit has not seen; where it saw all, all, with probabilities of fits without it."""
+    unseen = [decision for decision in judge.decisions if decision.trace_id not in judge.taught]
+    if unseen:
+        return judge.judge(unseen), f"{len(unseen)} human labels that the label model never saw"
+    every = judge.judge(judge.decisions)
+    return every, f"{len(every.decisions)} human labels, each judged by a fit without it (five folds)"
 
 
 def _even(task: Task) -> list[float]:
@@ -171,11 +185,9 @@ def _even(task: Task) -> list[float]:
 
 
 def _gap(judged: Judged, production: Iterable[Trace]) -> Gap | None:
-    unseen, _ = _unseen(judged)
-    category_of = {trace.trace_id: trace.category for trace in production}
-    categories = [category_of[decision.trace_id] or "none" for decision in unseen.decisions]
-    right = unseen.probs.argmax(axis=1) == unseen.gold
-    return category_gap(categories, right, np.random.default_rng(SEED))
+    category_of = {trace.trace_id: trace.category or "none" for trace in production}
+    categories = [category_of[decision.trace_id] for decision in judged.decisions]
+    return category_gap(categories, judged.right, np.random.default_rng(SEED))
 
 
 def _evals(versions: Sequence[EvalVersion], production: Sequence[Trace]) -> EvalFigures:

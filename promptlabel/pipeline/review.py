@@ -118,12 +118,15 @@ class _TaskDesk:
         self._store, self._task, self._clock = store, task, clock
         self._lock = threading.Lock()
         self._picks: dict[str, Pick] = {pick.trace_id: pick for pick in store.queue(task.name)}
-        self._queue = ReviewQueue(self._picks, reviewers_per_item=reviewers_per_item)
+        events = store.reviews(task.name)
+        self._queue = ReviewQueue(
+            _to_review(store, task.name, self._picks, events), reviewers_per_item=reviewers_per_item
+        )
         self._posteriors = _posteriors_of(store, task.name, self._picks)
         self._known: set[str] = set()
         self._informed: set[tuple[str, str]] = set()
         self._history: dict[str, dict[str, ReviewEvent]] = {}
-        for event in store.reviews(task.name):
+        for event in events:
             self._remember(event)
 
     def next_items(self, holder: Holder, count: int, have: Sequence[str]) -> list[Trace]:
@@ -235,6 +238,14 @@ class _TaskDesk:
             history[event.event_id] = event
         if event.label is not None:
             self._informed.add((event.reviewer, event.trace_id))
+
+
+def _to_review(
+    store: Store, task: str, picks: Mapping[str, Pick], events: Sequence[ReviewEvent]
+) -> list[str]:
+    """The queued traces, but for those that have a label from elsewhere and were never shown here."""
+    elsewhere = {gold.trace_id for gold in store.gold(task)} - {event.trace_id for event in events}
+    return [trace_id for trace_id in picks if trace_id not in elsewhere]
 
 
 def _posteriors_of(store: Store, task: str, trace_ids: Mapping[str, Pick]) -> dict[str, dict[str, float]]:

@@ -44,7 +44,7 @@ def connect(path: Path) -> Connection:
         if "Could not set lock" in str(error):
             holder = _HOLDER.search(str(error))
             raise StoreHeldError(str(path), int(holder[1]) if holder else None) from error
-        raise store_error(error) from error
+        raise store_error(error, otherwise=StoreDamagedError) from error
 
 
 def stream(connection: Connection, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[Row]:
@@ -82,7 +82,7 @@ def store_errors() -> Iterator[None]:
         raise store_error(error) from error
 
 
-def store_error(cause: BaseException) -> StoreError:
+def store_error(cause: BaseException, otherwise: type[StoreError] = StoreError) -> StoreError:
     """The cause as a StoreError: a full disk, a damaged file and anything else are told apart."""
     if isinstance(cause, StoreError):
         return cause
@@ -93,7 +93,7 @@ def store_error(cause: BaseException) -> StoreError:
         )
     if isinstance(cause, OSError) or "Permission denied" in str(cause):
         return StoreError(f"the store cannot be read or written: {first_line}")
-    if isinstance(cause, _DAMAGE):
+    if isinstance(cause, _DAMAGE) or otherwise is StoreDamagedError:
         return StoreDamagedError(
             f"the store is damaged: {first_line}; `promptlabel doctor --repair` mends it"
         )

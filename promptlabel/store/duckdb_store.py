@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -82,6 +83,7 @@ class DuckDBStore:
         except BaseException:
             self._connection.close()
             raise
+        self._closed = False
         _open_here.add(self.path)
 
     def _start(self, segment_bytes: int) -> None:
@@ -252,6 +254,8 @@ class DuckDBStore:
         What neither has stays lost; it is in what this returns, and not found again.
         """
         found = self.verify()
+        if found.sound:
+            return found
         for line in found.damaged:
             erase(line)
         with self._reading().cursor() as cursor, store_errors():
@@ -261,12 +265,14 @@ class DuckDBStore:
 
     def close(self) -> None:
         """See `Store.close`; closing again does nothing."""
-        if self.path not in _open_here:
+        if self._closed:
             return
-        self._writer.close()
-        self._journal.close()
-        self._connection.close()
-        _open_here.discard(self.path)
+        self._closed = True
+        with ExitStack() as last:
+            last.callback(_open_here.discard, self.path)
+            last.callback(self._connection.close)
+            last.callback(self._journal.close)
+            self._writer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from promptlabel.errors import StoreError
 from promptlabel.store.connection import Connection
+
+Step: TypeAlias = Callable[[Connection], None]
 
 
 def m001_traces(connection: Connection) -> None:
@@ -98,7 +101,7 @@ def m006_ledger(connection: Connection) -> None:
     """)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+MIGRATIONS: tuple[Step, ...] = (
     m001_traces,
     m002_votes,
     m003_attempts,
@@ -108,31 +111,34 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
 )
 
 
-def migrate(connection: Connection) -> None:
-    """Nothing; the schema is this version's.
+def migrate(connection: Connection, steps: Sequence[Step] = MIGRATIONS) -> None:
+    """Nothing; the schema is this version's, or, where a step fails, what it was.
 
     Raises:
         StoreError: if a newer version of promptlabel has changed the schema.
     """
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (name VARCHAR PRIMARY KEY, applied_at TIMESTAMP DEFAULT current_localtimestamp())"
+        "CREATE TABLE IF NOT EXISTS migrations"
+        " (name VARCHAR PRIMARY KEY, applied_at TIMESTAMP DEFAULT current_localtimestamp())"
     )
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
-    unknown = applied - {step.__name__ for step in MIGRATIONS}
+    unknown = applied - {step.__name__ for step in steps}
     if unknown:
         raise StoreError(
-            f"the store was written by a newer promptlabel (it has {', '.join(sorted(unknown))}): upgrade promptlabel"
+            f"the store was written by a newer promptlabel (it has {', '.join(sorted(unknown))}):"
+            " upgrade promptlabel"
         )
-    for step in MIGRATIONS:
-        if step.__name__ not in applied:
-            _apply(connection, step)
+    missing = [step for step in steps if step.__name__ not in applied]
+    if missing:
+        _apply(connection, missing)
 
 
-def _apply(connection: Connection, step: Callable[[Connection], None]) -> None:
+def _apply(connection: Connection, steps: Sequence[Step]) -> None:
     connection.begin()
     try:
-        step(connection)
-        connection.execute("INSERT INTO migrations (name) VALUES ($1)", [step.__name__])
+        for step in steps:
+            step(connection)
+            connection.execute("INSERT INTO migrations (name) VALUES ($1)", [step.__name__])
     except BaseException:
         connection.rollback()
         raise

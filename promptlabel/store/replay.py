@@ -38,47 +38,32 @@ def catch_up(connection: Connection, ledger: Ledger, lines: Iterable[Line]) -> i
 
 
 def apply(commit: Commit, entries: Iterable[Entry]) -> None:
-    """Nothing; the entries are in the store, in their order."""
-    for kind, group in groupby(entries, lambda entry: entry["kind"]):
-        _APPLY[kind](commit, list(group))
+    """Nothing; the entries are in the store, as if they had been written one by one.
+
+    Additions do not depend on their order among themselves; what changes or drops votes does.
+    """
+    for change, group in groupby(entries, lambda entry: _CHANGES.get(entry["kind"])):
+        (change or _add)(commit, list(group))
 
 
-def _apply_votes(commit: Commit, entries: Sequence[Entry]) -> None:
-    insert_votes(commit, [row_of(entry["vote"]) for entry in entries])
-    _apply_attempts(commit, entries)
+def _add(commit: Commit, entries: Sequence[Entry]) -> None:
+    insert_votes(commit, [row_of(entry["vote"]) for entry in entries if entry["kind"] == "vote"])
+    attempts = [row_of(attempt) for entry in entries for attempt in entry.get("attempts", ())]
+    insert_attempts(commit, attempts)
+    for entry in entries:
+        if entry["kind"] == "review":
+            insert_review(commit, row_of(entry["review"]))
 
 
-def _apply_attempts(commit: Commit, entries: Sequence[Entry]) -> None:
-    attempts = [attempt for entry in entries for attempt in entry["attempts"]]
-    if attempts:
-        insert_attempts(commit, [row_of(attempt) for attempt in attempts])
-
-
-def _apply_replacements(commit: Commit, entries: Sequence[Entry]) -> None:
+def _replace(commit: Commit, entries: Sequence[Entry]) -> None:
     replace_votes(commit, [row_of(entry["vote"]) for entry in entries])
 
 
-def _apply_drops(commit: Commit, entries: Sequence[Entry]) -> None:
+def _drop(commit: Commit, entries: Sequence[Entry]) -> None:
     drop_failed(commit, [key for entry in entries for key in entry["keys"]])
 
 
-def _apply_reviews(commit: Commit, entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        insert_review(commit, row_of(entry["review"]))
-
-
-def _ignore(commit: Commit, entries: Sequence[Entry]) -> None:
-    """Commit entries are for `catch_up` and `verify`."""
-
-
-_APPLY: dict[str, Callable[[Commit, Sequence[Entry]], None]] = {
-    "vote": _apply_votes,
-    "attempts": _apply_attempts,
-    "replace": _apply_replacements,
-    "drop": _apply_drops,
-    "review": _apply_reviews,
-    "commit": _ignore,
-}
+_CHANGES: dict[str, Callable[[Commit, Sequence[Entry]], object]] = {"replace": _replace, "drop": _drop}
 
 
 def _note_losses(commit: Commit, lost: Sequence[Entry]) -> None:

@@ -80,7 +80,7 @@ class Writer:
             StoreError: with the cause of its death, or because the store is closed.
         """
         if self._cause:
-            raise StoreError(str(self._cause)) from self._cause
+            raise type(self._cause)(str(self._cause)) from self._cause
         if self._closing:
             raise StoreError("the store is closed")
 

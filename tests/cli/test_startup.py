@@ -7,12 +7,27 @@ import sys
 
 import pytest
 
-HEAVY = ("litellm", "instructor", "torch", "pandas", "snorkel", "sklearn", "scipy", "numpy", "duckdb", "aiohttp", "rich")
+HEAVY = (
+    "litellm",
+    "instructor",
+    "torch",
+    "pandas",
+    "snorkel",
+    "sklearn",
+    "scipy",
+    "numpy",
+    "duckdb",
+    "aiohttp",
+    "rich",
+)
 
 
 def loaded(code: str) -> set[str]:
     printed = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return {name.split(".")[0] for name in printed.splitlines()[-1].split()}
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 
-from promptlabel.evals.audit import NONE, Audit, Sample, audit_sample
+from promptlabel.evals.audit import Sample, audit_sample
 from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.flywheel.drift import freshness
 from promptlabel.flywheel.figures import (
@@ -149,7 +149,6 @@ EMPTY = TaskFigures(
     gold=0,
     rules=(),
     n_eff=None,
-    audit=Audit(None, NONE, 0),
     queue=QueueFigures({}, 0, ()),
     evals=EvalFigures((), None, ()),
 )

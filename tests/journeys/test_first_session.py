@@ -93,7 +93,9 @@ def test_exports_can_be_read(project, promptlabel, kind, ending, tmp_path):
 def test_the_store_has_one_row_a_current_vote(project, promptlabel):
     promptlabel("vote", cwd=project)
     with duckdb.connect(str(project / ".promptlabel/store.duckdb"), read_only=True) as store:
-        rows = store.sql("select trace_id, task, rule, model, label, status, confidence from votes").fetchall()
+        rows = store.sql(
+            "select trace_id, task, rule, model, label, status, confidence from votes"
+        ).fetchall()
     assert len(rows) == len({row[:4] for row in rows}) == 60
     assert {row[2] for row in rows} == RULES
 
@@ -148,7 +150,9 @@ def test_malformed_answers_wait_as_dead_letters_and_are_asked_again(project, pro
 
 def test_faults_come_all_at_once_with_file_and_line(project, promptlabel):
     rules = project / "rules/answer_quality"
-    (rules / "asks_again.yaml").write_text("prompt: '{{ trace.outptu }}'\nanswers: {a: goood}\nmodle: default\n")
+    (rules / "asks_again.yaml").write_text(
+        "prompt: '{{ trace.outptu }}'\nanswers: {a: goood}\nmodle: default\n"
+    )
     (rules / "broken.yaml").write_text("prompt: [unclosed\n")
     done = promptlabel("check", "--json", cwd=project, check=False)
     assert done.returncode == 2

@@ -52,7 +52,7 @@ def test_a_stop_ends_waits_now_and_questions_after_the_grace(fly):
 
         async def work(name, mark):
             try:
-                with mark():
+                with mark:
                     await asyncio.sleep(1000)
             finally:
                 ended[name] = loop.time()
@@ -82,7 +82,7 @@ def test_work_that_is_neither_is_left_to_finish(fly):
     assert finished == [1]
 
 
-def test_after_a_stop_no_wait_begins(fly):
+def test_after_a_stop_a_worker_can_leave(fly):
     async def run():
         crew = Crew()
         reached = []
@@ -90,8 +90,8 @@ def test_after_a_stop_no_wait_begins(fly):
         async def work():
             await asyncio.sleep(1)
             crew.stop(5.0)
-            with crew.waiting():
-                reached.append(1)
+            crew.leave_if_stopped()
+            reached.append(1)
 
         await crew.run(1, work)
         return reached

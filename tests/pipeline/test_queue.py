@@ -120,10 +120,22 @@ def test_reviewed_traces_are_not_queued_again_unless_the_review_was_undone(works
     assert sorted(item.trace_id for item in report.items) == sorted(set(first) - {first[0], first[3]})
 
 
-def test_traces_with_ingested_gold_are_not_queued(workspace: Workspace) -> None:
+def test_traces_that_came_with_gold_are_not_queued(workspace: Workspace) -> None:
+    gold = [f"t{number}" for number in range(105, 120)]
+    workspace.store.add_gold([Gold(trace_id, "quality", "good", "ben", START) for trace_id in gold])
+    report = build_queue(workspace, TASK)
+    assert not {item.trace_id for item in report.items} & set(gold)
+    assert report.reviewed == 0
+
+
+def test_gold_ingested_for_queued_traces_decides_them_and_keeps_them_in_history(workspace: Workspace) -> None:
     first = [item.trace_id for item in build_queue(workspace, TASK).items]
     workspace.store.add_gold([Gold(trace_id, "quality", "good", "ben", START) for trace_id in first[:10]])
-    assert not {item.trace_id for item in build_queue(workspace, TASK).items} & set(first[:10])
+    for _ in range(2):
+        report = build_queue(workspace, TASK)
+        assert sorted(item.trace_id for item in report.items) == sorted(first[10:])
+        assert report.reviewed == 10
+        assert sorted(pick.trace_id for pick in workspace.store.queue("quality")) == sorted(first)
 
 
 def test_equal_content_is_asked_once(workspace: Workspace) -> None:

@@ -46,7 +46,7 @@ def browser() -> Callable[[ASGIApp], Client]:
     return Client
 
 
-@pytest.fixture(name="make_workspace")
+@pytest.fixture(scope="session", name="make_workspace")
 def _make_workspace() -> Callable[..., Workspace]:
     return make_workspace
 
@@ -107,11 +107,17 @@ def chat(number: int) -> Trace:
     return Trace(f"chat-{number:03}", at, messages=turns, category="delivery", metadata={"channel": "web"})
 
 
+@pytest.fixture(scope="session")
+def sample() -> list[Trace]:
+    """Forty conversations."""
+    return [chat(number) for number in range(40)]
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
+def workspace(tmp_path: Path, sample: list[Trace]) -> Iterator[Workspace]:
     made = make_workspace(
         tmp_path,
-        [chat(number) for number in range(40)],
+        sample,
         {
             "quality": {"good": "It helped.", "bad": "It did not."},
             "tone": {"warm": "", "neutral": "", "cold": ""},

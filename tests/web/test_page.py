@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Message, ReviewEvent, Trace
 from promptlabel.review.adjudication import decide
+from promptlabel.store.contract import Store
 from promptlabel.web.review import review_app
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -62,10 +65,46 @@ def served(workspace: Workspace, reviewer: str = "anna") -> Iterator[str]:
             thread.join()
 
 
+@dataclass
+class Review:
+    """One task of the site, which one test has to itself: where it is, and what is stored of it."""
+
+    store: Store
+    task: str
+    invitation: str
+
+    @property
+    def address(self) -> str:
+        return f"{self.invitation.partition('/join/')[0]}/tasks/{self.task}"
+
+    def events(self, count: int, page: Any) -> list[ReviewEvent]:
+        """The stored events, once there are `count` of them and the page has nothing left to send."""
+        wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+        wait_until(lambda: len(self.store.reviews(self.task)) >= count)
+        return list(self.store.reviews(self.task))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: Any, make_workspace: Any, sample: list[Trace]) -> Iterator[tuple[Workspace, str]]:
+    """A served project whose address one browser has opened already, and which has a task for every test."""
+    names = [f"task_{number:02}" for number in range(14)]
+    workspace = make_workspace(
+        tmp_path_factory.mktemp("site"), sample, {name: {"good": "It helped.", "bad": ""} for name in names}
+    )
+    with workspace.store, served(workspace) as invitation:
+        httpx.get(invitation)
+        yield workspace, invitation
+
+
+@pytest.fixture(scope="module")
+def unused_tasks(site: tuple[Workspace, str]) -> Iterator[str]:
+    return iter([task.name for task in site[0].tasks])
+
+
 @pytest.fixture
-def address(workspace: Workspace) -> Iterator[str]:
-    with served(workspace) as url:
-        yield url
+def review(site: tuple[Workspace, str], unused_tasks: Iterator[str]) -> Review:
+    workspace, invitation = site
+    return Review(workspace.store, next(unused_tasks), invitation)
 
 
 @pytest.fixture
@@ -77,8 +116,16 @@ def context(chromium: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(context: Any, address: str) -> Any:
-    return opened(context, address)
+def anna(context: Any, review: Review) -> Any:
+    """A browser in which anna is signed in."""
+    base, _, token = review.invitation.partition("/join/")
+    assert context.request.post(f"{base}/join", data={"name": "anna", "token": token}).ok
+    return context
+
+
+@pytest.fixture
+def page(anna: Any, review: Review) -> Any:
+    return opened(anna, review.address)
 
 
 def opened(context: Any, address: str) -> Any:
@@ -95,19 +142,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def stored(workspace: Workspace, count: int, page: Any) -> list[ReviewEvent]:
-    """The stored events, once there are `count` of them and the page has nothing left to send."""
-    wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
-    wait_until(lambda: len(workspace.store.reviews("quality")) >= count)
-    return list(workspace.store.reviews("quality"))
-
-
-def test_thirty_six_decisions_by_keyboard_alone(page: Any, workspace: Workspace) -> None:
+def test_thirty_six_decisions_by_keyboard_alone(page: Any, review: Review) -> None:
     page.evaluate(TIME_KEYS)
     for turn in range(36):
         page.wait_for_selector(".label:not([disabled])")
         page.keyboard.press("12"[turn % 2])
-    events = stored(workspace, 36, page)
+    events = review.events(36, page)
     assert [event.label for event in events] == ["good", "bad"] * 18
     assert [event.trace_id for event in events] == [f"chat-{number:03}" for number in range(36)]
     assert len(decide(events)) == 36
@@ -127,7 +167,7 @@ TIME_KEYS = """() => {
 }"""
 
 
-def test_skip_flag_undo_help_and_change_by_key(page: Any, workspace: Workspace) -> None:
+def test_skip_flag_undo_help_and_change_by_key(page: Any, review: Review) -> None:
     first = page.inner_text("#facts")
     page.keyboard.press("h")
     assert page.is_visible("#help")
@@ -142,35 +182,33 @@ def test_skip_flag_undo_help_and_change_by_key(page: Any, workspace: Workspace) 
     page.keyboard.press("c")
     page.keyboard.press("Enter")
     wait_until(lambda: "You said good" in page.inner_text("#reveal-summary"))
-    events = stored(workspace, 6, page)
+    events = review.events(6, page)
     assert [event.action for event in events] == ["skip", "flag", "label", "undo", "label", "change"]
     (decision,) = decide(events)
     assert (decision.label, decision.blind) == ("good", False)
 
 
-def test_undo_after_a_reload_brings_back_what_was_last(page: Any, workspace: Workspace) -> None:
+def test_undo_after_a_reload_brings_back_what_was_last(page: Any, review: Review) -> None:
     first = page.inner_text("#facts")
     page.keyboard.press("1")
-    stored(workspace, 1, page)
+    review.events(1, page)
     page.reload()
     page.wait_for_selector(".turns li")
     assert page.inner_text("#facts") != first
     page.keyboard.press("u")
     wait_until(lambda: page.inner_text("#facts") == first)
-    assert decide(stored(workspace, 2, page)) == ()
+    assert decide(review.events(2, page)) == ()
 
 
-def test_no_response_holds_what_the_rules_said_before_the_first_label(
-    context: Any, address: str, workspace: Workspace
-) -> None:
+def test_no_response_holds_what_the_rules_said_before_the_first_label(anna: Any, review: Review) -> None:
     bodies: list[str] = []
-    page = context.new_page()
+    page = anna.new_page()
     page.on("response", lambda response: bodies.append(response.url + text_of(response)))
-    page.goto(address)
+    page.goto(review.address)
     page.wait_for_selector(".turns li")
     page.keyboard.press("Space")
     page.keyboard.press("f")
-    stored(workspace, 2, page)
+    review.events(2, page)
     assert len(bodies) >= 8
     assert not [secret for secret in SECRETS for body in bodies if secret in body]
     page.keyboard.press("1")
@@ -184,16 +222,16 @@ def text_of(response: Any) -> str:
 
 
 def test_decisions_made_without_a_network_are_stored_when_it_is_back(
-    context: Any, page: Any, workspace: Workspace
+    context: Any, page: Any, review: Review
 ) -> None:
     page.wait_for_timeout(300)
     context.set_offline(True)
     for key in "121":
         page.keyboard.press(key)
     wait_until(lambda: "3 decisions are kept here" in page.inner_text("#network"))
-    assert not workspace.store.reviews("quality")
+    assert not review.store.reviews(review.task)
     context.set_offline(False)
-    assert [event.label for event in stored(workspace, 3, page)] == ["good", "bad", "good"]
+    assert [event.label for event in review.events(3, page)] == ["good", "bad", "good"]
     page.wait_for_selector(".label:not([disabled])")
     wait_until(lambda: page.text_content("#network") == "")
 
@@ -219,51 +257,50 @@ def test_decisions_outlive_the_tab_and_the_server_they_were_made_with(
         )
         page.unroute("**/api/**")
         page.reload()
-        assert [event.label for event in stored(workspace, 2, page)] == ["good", "bad"]
+        events = Review(workspace.store, "quality", address).events(2, page)
+        assert [event.label for event in events] == ["good", "bad"]
 
 
-def test_a_double_click_decides_one_trace(page: Any, workspace: Workspace) -> None:
+def test_a_double_click_decides_one_trace(page: Any, review: Review) -> None:
     page.dblclick(".label >> nth=0")
     page.wait_for_timeout(200)
-    assert len(stored(workspace, 1, page)) == 1
+    assert len(review.events(1, page)) == 1
     page.keyboard.press("Space")
-    assert [event.action for event in stored(workspace, 2, page)] == ["label", "skip"]
+    assert [event.action for event in review.events(2, page)] == ["label", "skip"]
 
 
-def test_a_key_held_down_decides_one_trace(page: Any, workspace: Workspace) -> None:
+def test_a_key_held_down_decides_one_trace(page: Any, review: Review) -> None:
     for _ in range(5):
         page.keyboard.down("1")
     page.keyboard.up("1")
-    assert len(stored(workspace, 1, page)) == 1
+    assert len(review.events(1, page)) == 1
 
 
-def test_two_tabs_show_different_traces_and_decide_each_once(
-    context: Any, page: Any, address: str, workspace: Workspace
-) -> None:
-    other = opened(context, address)
+def test_two_tabs_show_different_traces_and_decide_each_once(context: Any, page: Any, review: Review) -> None:
+    other = opened(context, review.address)
     assert other.inner_text("#facts") != page.inner_text("#facts")
     for _ in range(6):
         for tab in (page, other):
             tab.wait_for_selector(".label:not([disabled])")
             tab.keyboard.press("1")
-    events = stored(workspace, 12, page)
+    events = review.events(12, page)
     assert len({event.trace_id for event in events}) == len(events) == 12
 
 
-def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, workspace: Workspace) -> None:
+def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, review: Review) -> None:
     page.keyboard.press("1")
-    page.goto(page.url.replace("quality", "tone"))
+    page.goto(review.address.replace(review.task, "task_00"))
     page.wait_for_selector(".turns li")
     page.go_back()
     page.wait_for_selector(".turns li")
     page.keyboard.press("2")
-    events = stored(workspace, 2, page)
+    events = review.events(2, page)
     assert [event.label for event in events] == ["good", "bad"]
     assert len({event.trace_id for event in events}) == 2
 
 
 def test_a_second_reviewer_joins_by_name_and_gets_other_traces(
-    chromium: Any, page: Any, workspace: Workspace
+    chromium: Any, page: Any, review: Review
 ) -> None:
     page.click(".menu summary")
     invitation = page.inner_text(".address")
@@ -272,11 +309,13 @@ def test_a_second_reviewer_joins_by_name_and_gets_other_traces(
     second.goto(invitation)
     second.fill("#name", "ben")
     second.keyboard.press("Enter")
+    second.wait_for_url("**/tasks/*")
+    second.goto(review.address)
     second.wait_for_selector(".turns li")
     assert second.evaluate("document.documentElement.scrollWidth") == 320
     assert second.inner_text("#facts") != page.inner_text("#facts")
     second.keyboard.press("2")
-    (event,) = stored(workspace, 1, second)
+    (event,) = review.events(1, second)
     assert event.reviewer == "ben"
     context.close()
 
@@ -295,7 +334,7 @@ def test_what_is_read_aloud_and_reached_by_tab(page: Any) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_another_site_cannot_decide(context: Any, page: Any, workspace: Workspace) -> None:
+def test_another_site_cannot_decide(context: Any, page: Any, review: Review) -> None:
     target = page.url.replace("/tasks/", "/api/tasks/") + "/events"
     other = context.new_page()
     other.goto("data:text/html,<title>another site</title>")
@@ -309,7 +348,7 @@ def test_another_site_cannot_decide(context: Any, page: Any, workspace: Workspac
         [target, str(event).replace("'", '"')],
     )
     assert outcome[0] == "blocked"
-    assert not workspace.store.reviews("quality")
+    assert not review.store.reviews(review.task)
 
 
 PAYLOADS = [

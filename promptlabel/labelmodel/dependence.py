@@ -1,0 +1,98 @@
+"""How many independent votes a panel is worth, and which rules repeat one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlabel.labelmodel.base import Labelled
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
+
+Source = Literal["gold", "agreement"]
+LEAST_SHARED_ROWS = 10
+REDUNDANT = 0.5
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Correlation of the rules' errors.
+
+    Attributes:
+        source: "gold" where errors were seen, "agreement" where they were guessed from a posterior.
+        correlation: float array [m, m], NaN where two rules share too few traces; ones on the diagonal.
+    """
+
+    source: Source
+    correlation: FloatArray
+
+    @property
+    def mean_correlation(self) -> float:
+        """The mean over pairs of rules, zero where no pair shares enough traces."""
+        pairs = self.correlation[np.triu_indices(len(self.correlation), 1)]
+        known = pairs[~np.isnan(pairs)]
+        return float(known.mean()) if len(known) else 0.0
+
+    def effective_votes(self, rules: Sequence[int] | None = None) -> float:
+        """The number of independent votes that these rules (default: all) are worth, between 1 and m.
+
+        Kish: m / (1 + (m-1) r) with r the mean pairwise error correlation, negative ones counted as zero.
+        """
+        chosen = np.arange(len(self.correlation)) if rules is None else np.asarray(rules)
+        part = Dependence(self.source, self.correlation[np.ix_(chosen, chosen)])
+        return float(len(chosen) / (1.0 + (len(chosen) - 1) * max(part.mean_correlation, 0.0)))
+
+    def by_family(self, families: Mapping[str, Sequence[int]]) -> dict[str, float]:
+        """The effective votes of each family of rules, such as all prompts of one model."""
+        return {family: self.effective_votes(rules) for family, rules in families.items()}
+
+    def redundant_pairs(self, threshold: float = REDUNDANT) -> list[tuple[int, int, float]]:
+        """The redundancy graph: (rule, rule, error correlation) of pairs at or above `threshold`, worst first."""
+        first, second = np.triu_indices(len(self.correlation), 1)
+        edges = [
+            (int(i), int(j), float(self.correlation[i, j]))
+            for i, j in zip(first, second, strict=True)
+            if self.correlation[i, j] >= threshold
+        ]
+        return sorted(edges, key=lambda edge: -edge[2])
+
+
+def from_gold(gold: Labelled) -> Dependence:
+    """Error correlations seen on labelled rows, each pair over the rows on which both rules vote."""
+    k = gold.patterns.n_classes
+    design = gold.patterns.design.toarray().reshape(len(gold), gold.patterns.n_rules, k)
+    voted = design.sum(axis=2)
+    wrong = voted - design[np.arange(len(gold)), :, gold.labels]
+    return Dependence("gold", _pairwise(wrong, voted, np.ones(len(gold))))
+
+
+def from_agreement(patterns: Patterns, posterior: FloatArray) -> Dependence:
+    """Error correlations guessed without gold: expected errors under a posterior [u, K] of all the votes.
+
+    Errors that most rules share look like the truth from here, so this sees too little correlation.
+    """
+    design = patterns.design.toarray().reshape(len(patterns.votes), patterns.n_rules, patterns.n_classes)
+    voted = design.sum(axis=2)
+    wrong = voted - np.einsum("ujk,uk->uj", design, posterior)
+    return Dependence("agreement", _pairwise(wrong, voted, patterns.counts))
+
+
+def _pairwise(wrong: FloatArray, voted: FloatArray, counts: FloatArray) -> FloatArray:
+    """Pearson correlations of errors over shared rows; every moment of a pair is taken on those rows."""
+    weighted, shared = voted * counts[:, None], voted.T @ (voted * counts[:, None])
+    errors = wrong.T @ weighted
+    products, squares = wrong.T @ (wrong * counts[:, None]), (wrong**2).T @ weighted
+    rows = np.maximum(shared, 1.0)
+    covariance = products / rows - errors * errors.T / rows**2
+    variance = squares / rows - (errors / rows) ** 2
+    spread = np.sqrt(np.maximum(variance * variance.T, 0.0))
+    correlation = np.divide(covariance, spread, out=np.full_like(covariance, np.nan), where=_known(spread, shared))
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _known(spread: FloatArray, shared: FloatArray) -> NDArray[np.bool_]:
+    return np.asarray((spread > 1e-12) & (shared >= LEAST_SHARED_ROWS))

@@ -1,0 +1,133 @@
+"""One fit from patterns and gold: the estimator asked for or the gate's choice, calibrated, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from promptlabel.labelmodel.anchored import Anchored
+from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
+from promptlabel.labelmodel.base import Estimator, Labelled
+from promptlabel.labelmodel.calibration import fit_exponent, tempered
+from promptlabel.labelmodel.dependence import Dependence, from_agreement, from_gold
+from promptlabel.labelmodel.gate import Candidates, Choice, choose, compare
+from promptlabel.labelmodel.guard import Guard
+from promptlabel.labelmodel.majority import Majority
+from promptlabel.labelmodel.pattern_em import PatternEM
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.report import (
+    Report,
+    against_baselines,
+    calibration_report,
+    dependence_report,
+    figures,
+    votes_report,
+    worse_than,
+)
+from promptlabel.labelmodel.single_rule import BestRule
+from promptlabel.labelmodel.snorkel import Snorkel
+from promptlabel.labelmodel.structure import structural_faults
+from promptlabel.labelmodel.weighted import Weighted
+
+Method = Literal["auto", "majority", "weighted", "em", "anchored", "snorkel"]
+Named = Callable[[], Estimator]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An estimator ready to use, how far its probabilities are tempered, and the report of the fit."""
+
+    name: str
+    estimator: Estimator
+    exponent: float
+    report: Report
+
+    def predict_proba(self, patterns: Patterns) -> FloatArray:
+        """Float array [u, K], rows sum to one; rows without any evidence are not tempered."""
+        raw = self.estimator.predict_proba(patterns)
+        silent = (patterns.votes_per_row == 0) & (patterns.text is None)
+        return np.where(silent[:, None], raw, tempered(raw, self.exponent))
+
+
+def fit(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+    """The estimator asked for, or with "auto" the one the gate or the guard takes, fitted and reported."""
+    if len(gold.at_random()) >= LEAST_GOLD:
+        return _fit_on_gold(method, patterns, gold, balance)
+    return _fit_without_gold(method, patterns, gold, balance)
+
+
+def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+    known = balance.known(gold)
+    candidates = _candidates(known) if method == "auto" else _with_baselines(method, known)
+    held_out = compare(candidates, patterns, gold, balance)
+    choice = choose(held_out, gold) if method == "auto" else Choice(method, "asked for", held_out)
+    estimator = candidates[choice.name]().fit(patterns, gold, balance(gold))
+    exponent = fit_exponent(held_out[choice.name], gold.labels)
+    report = _gold_report(choice, gold, exponent) | {"dependence": dependence_report(from_gold(gold))}
+    return _reported(Fitted(choice.name, estimator, exponent, report), patterns, gold, balance)
+
+
+def _fit_without_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+    known, shares = balance.known(gold), balance(gold)
+    name, reason = (method, "asked for") if method != "auto" else ("guard", _too_little(gold))
+    estimator = _by_name(known)[name]().fit(patterns, gold, shares)
+    faults = structural_faults(patterns, estimator.predict_proba(patterns)) if method == "auto" else []
+    if faults:
+        name, reason = "majority", f"{reason}; {'; '.join(faults)}, so majority vote is taken"
+        estimator = Majority().fit(patterns, gold, shares)
+    dependence = from_agreement(patterns, estimator.predict_proba(patterns))
+    report: Report = {"reason": reason, "warnings": [], "dependence": dependence_report(dependence)}
+    return _reported(Fitted(name, estimator, 1.0, report), patterns, gold, balance)
+
+
+def _reported(fitted: Fitted, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+    about: Report = {
+        "chosen": fitted.name,
+        "gold": len(gold),
+        "gold_at_random": len(gold.at_random()),
+        "class_balance": balance(gold).tolist(),
+        "class_balance_source": balance.source(gold),
+        "votes": votes_report(patterns, fitted.predict_proba(patterns)),
+    }
+    return Fitted(fitted.name, fitted.estimator, fitted.exponent, about | fitted.report)
+
+
+def _gold_report(choice: Choice, gold: Labelled, exponent: float) -> Report:
+    differences = against_baselines(choice.name, choice.held_out, gold)
+    calibrated = tempered(choice.held_out[choice.name], exponent)
+    return {
+        "reason": choice.reason,
+        "compared": {name: figures(probabilities, gold) for name, probabilities in choice.held_out.items()},
+        "against": differences,
+        "calibration": calibration_report(calibrated, gold, exponent),
+        "warnings": list(worse_than(choice.name, differences)),
+    }
+
+
+def _too_little(gold: Labelled) -> str:
+    return f"{len(gold.at_random())} random gold labels, {LEAST_GOLD} are needed to compare estimators"
+
+
+def _candidates(known: bool) -> dict[str, Named]:
+    names = ("majority", "best rule", "guard", "anchored")
+    return {name: make for name, make in _by_name(known).items() if name in names}
+
+
+def _with_baselines(method: Method, known: bool) -> dict[str, Named]:
+    return {name: make for name, make in _by_name(known).items() if name in {"majority", "best rule", method}}
+
+
+def _by_name(known: bool) -> dict[str, Named]:
+    """Every estimator by its name, the simplest first."""
+    return {
+        "majority": Majority,
+        "best rule": BestRule,
+        "weighted": Weighted,
+        "em": PatternEM,
+        "snorkel": Snorkel,
+        "guard": lambda: Guard(known),
+        "anchored": lambda: Anchored(lambda: Guard(known)),
+    }

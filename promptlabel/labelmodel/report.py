@@ -1,0 +1,90 @@
+"""What the label model tells about itself: the figures it decided on, and where it may be wrong; JSON-ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.stats import norm
+
+from promptlabel.labelmodel.base import Labelled
+from promptlabel.labelmodel.calibration import (
+    brier_score,
+    calibration_error,
+    correctness,
+    log_loss,
+    reliability,
+)
+from promptlabel.labelmodel.dependence import Dependence
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.structure import class_shares, overruled, vote_shares
+from promptlabel.records import JsonValue
+
+Report = dict[str, JsonValue]
+
+BASELINES = ("majority", "best rule")
+INTERVAL = float(norm.ppf(0.975))
+
+
+def figures(probabilities: FloatArray, gold: Labelled) -> Report:
+    """Accuracy (a tie of t counts 1/t), log loss, Brier score and calibration error on gold."""
+    return {
+        "accuracy": float(correctness(probabilities, gold.labels).mean()),
+        "log_loss": log_loss(probabilities, gold.labels),
+        "brier": brier_score(probabilities, gold.labels),
+        "ece": calibration_error(probabilities, gold.labels),
+    }
+
+
+def against_baselines(chosen: str, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:
+    """For each baseline the chosen one's accuracy minus its own on held-out gold, with a 95 % interval."""
+    right = {name: correctness(probabilities, gold.labels) for name, probabilities in held_out.items()}
+    return {name: _difference(right[chosen] - right[name]) for name in BASELINES if name in right}
+
+
+def worse_than(chosen: str, differences: Mapping[str, JsonValue]) -> list[str]:
+    """A sentence for each baseline that was more accurate on held-out gold than what was chosen."""
+    return [
+        f"{chosen} is {-gap['accuracy']:.1%} less accurate than {name} on held-out gold"
+        f" (95 % interval {gap['low']:+.1%} to {gap['high']:+.1%})"
+        for name, gap in differences.items()
+        if isinstance(gap, dict) and gap["accuracy"] < 0
+    ]
+
+
+def calibration_report(probabilities: FloatArray, gold: Labelled, exponent: float) -> Report:
+    """Held-out figures after calibration, with the reliability curve and the exponent that was fitted."""
+    curve: list[JsonValue] = [dict(band) for band in reliability(probabilities, gold.labels)]
+    return {"exponent": exponent, "reliability": curve, **figures(probabilities, gold)}
+
+
+def dependence_report(dependence: Dependence) -> Report:
+    """Effective votes, the mean error correlation and redundant pairs of rules, and what they were read from."""
+    pairs: list[JsonValue] = [list(pair) for pair in dependence.redundant_pairs()]
+    return {
+        "source": dependence.source,
+        "n_eff": dependence.effective_votes(),
+        "error_correlation": dependence.mean_correlation,
+        "redundant": pairs,
+    }
+
+
+def votes_report(patterns: Patterns, posterior: FloatArray) -> Report:
+    """The shape of the votes, and the class shares of the posterior beside those of the votes."""
+    total = patterns.counts.sum()
+    return {
+        "traces": float(total),
+        "patterns": len(patterns.votes),
+        "rules": patterns.n_rules,
+        "covered": float(patterns.counts @ (patterns.votes_per_row > 0) / total),
+        "votes_per_trace": float(patterns.counts @ patterns.votes_per_row / total),
+        "class_shares": class_shares(patterns, posterior).tolist(),
+        "vote_shares": vote_shares(patterns).tolist(),
+        "unanimous_overruled": overruled(patterns, posterior),
+    }
+
+
+def _difference(gains: FloatArray) -> Report:
+    mean = float(gains.mean())
+    margin = float(INTERVAL * gains.std(ddof=1) / np.sqrt(len(gains)))
+    return {"accuracy": mean, "low": mean - margin, "high": mean + margin}

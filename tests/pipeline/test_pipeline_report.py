@@ -1,0 +1,72 @@
+"""`report` on a real store: the figures are those of the verbs, from an empty project to a whole loop."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import orjson
+import pytest
+
+from promptlabel.pipeline.analyze import analyze
+from promptlabel.pipeline.audit import audit
+from promptlabel.pipeline.freeze import freeze
+from promptlabel.pipeline.report import report
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def test_a_project_that_has_only_voted_has_a_report(tone) -> None:
+    found = report(tone.workspace, now=NOW)
+    assert found.path == str(tone.root / "report.html")
+    assert found.rows == 400
+    (task,) = found.figures.tasks
+    assert (task.comparison, task.model, task.gap, task.audit.n) == (None, None, None, 0)
+    assert len(task.rules) == 3
+
+
+def test_figures_are_those_of_the_verbs(tone) -> None:
+    tone.review_all(tone.fit_and_queue(), "audit")
+    freeze(tone.workspace, tone.task, now=NOW)
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    audited, rules = audit(tone.workspace, tone.task), analyze(tone.workspace, tone.task).rules
+    assert task.audit.accuracy is not None
+    assert task.audit.accuracy.record() == audited.accuracy
+    assert [(row.rule, row.coverage) for row in task.rules] == [(row.rule, row.coverage) for row in rules]
+    assert task.evals.versions[-1].cases == audited.n
+    assert task.evals.freshness is not None
+    assert sum(month.production for month in task.evals.months) == pytest.approx(1)
+    assert sum(month.cases for month in task.evals.months) == pytest.approx(1)
+
+
+def test_posterior_majority_and_best_rule_stand_on_the_same_gold(tone) -> None:
+    tone.fit_and_queue()
+    names = list(tone.truth)[:80]
+    tone.bring_gold(names)
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert task.comparison is not None
+    posterior, majority, best = task.comparison.scores
+    assert posterior.n == majority.n == best.n == 80
+    assert "never saw" in task.comparison.basis
+    fitted = tone.workspace.store.posteriors("tone")
+    labels = dict(zip(fitted.trace_ids, fitted.probs.argmax(axis=1), strict=True))
+    right = np.mean([fitted.labels[labels[name]] == tone.truth[name] for name in names])
+    assert posterior.accuracy.estimate == pytest.approx(right)
+    assert task.gap is not None
+    assert {category.name for category in task.gap.categories} == {"chat", "code"}
+
+
+def test_gold_the_fit_has_seen_is_judged_in_folds_and_the_report_says_so(tone) -> None:
+    tone.bring_gold(list(tone.truth)[:60])
+    tone.fit_and_queue("em")
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert task.comparison is not None
+    assert task.comparison.basis == "60 human labels, each judged by a fit without it (five folds)"
+
+
+def test_the_same_store_gives_the_same_page(tone) -> None:
+    tone.review_all(tone.fit_and_queue(), "audit")
+    freeze(tone.workspace, tone.task, now=NOW)
+    first, second = (report(tone.workspace, tone.root / name, now=NOW) for name in ("a.html", "b.html"))
+    assert (tone.root / "a.html").read_bytes() == (tone.root / "b.html").read_bytes()
+    assert orjson.dumps(first.figures) == orjson.dumps(second.figures)
