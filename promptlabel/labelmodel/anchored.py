@@ -15,7 +15,7 @@ from promptlabel.labelmodel.base import Estimator, Labelled, tempering
 from promptlabel.labelmodel.cross_fitting import held_out_proba
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 
-RULE_SCALE = 0.7
+ANCHOR_SCALE, TEXT_SCALE, BIAS_SCALE, RULE_SCALE = 0.5, 1.0, 0.5, 0.7
 SMALLEST_PROBABILITY = 1e-12
 
 
@@ -24,7 +24,8 @@ class Anchored:
     """p(k) ∝ exp(b_k + c log a_k + t q_k + Σ_j (d_j + d_jk) e_jk), fitted to gold by MAP with L-BFGS.
 
     a is the anchor's posterior, q the log evidence of the text (zero without text), e the tempered votes.
-    Priors: c, t ~ N(1, 1); b_k ~ N(0, 1); d_j, d_jk ~ N(0, 0.7²). Without gold it is anchor plus text.
+    Priors: c ~ N(1, ½²), t ~ N(1, 1), b_k ~ N(0, ½²), d_j and d_jk ~ N(0, 0.7²). Without gold it is anchor
+    plus text.
     The anchor sees the gold too; for the fit, its posterior of a labelled row is one that did not.
     """
 
@@ -83,7 +84,7 @@ class _LogLinear:
 def _prior(n_rules: int, n_classes: int) -> tuple[FloatArray, FloatArray]:
     rules = n_rules * (1 + n_classes)
     mean = np.concatenate([[1.0, 1.0], np.zeros(n_classes + rules)])
-    scale = np.concatenate([np.ones(2 + n_classes), np.full(rules, RULE_SCALE)])
+    scale = np.repeat([ANCHOR_SCALE, TEXT_SCALE, BIAS_SCALE, RULE_SCALE], [1, 1, n_classes, rules])
     return mean, scale
 
 

@@ -14,7 +14,7 @@ from promptlabel.labelmodel.patterns import FloatArray
 BINS = 15
 SMALLEST_PROBABILITY = 1e-6
 EXPONENT_BOUNDS = (-3.0, 3.0)
-EXPONENT_SCALE = 0.5
+EXPONENT_SCALE = 0.25
 
 
 class ReliabilityBin(TypedDict):
@@ -75,7 +75,7 @@ def calibration_error(probabilities: FloatArray, labels: NDArray[np.int64], bins
 def fit_exponent(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
     """The exponent t of `tempered(probabilities, t)` with the least log loss, shrunk towards one.
 
-    The prior is log t ~ N(0, 1/4), so that a few labels cannot move it far; t is between 1/20 and 20.
+    The prior is log t ~ N(0, ¼²), so that a few labels cannot move it far; t is between 1/20 and 20.
     """
 
     def loss(log_exponent: float) -> float:

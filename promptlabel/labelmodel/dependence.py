@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import scipy.sparse as sp
 
 from promptlabel.labelmodel.base import Labelled
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
@@ -15,6 +15,7 @@ from promptlabel.labelmodel.patterns import FloatArray, Patterns
 Source = Literal["gold", "agreement"]
 LEAST_SHARED_ROWS = 10
 REDUNDANT = 0.5
+SMALLEST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,9 @@ class Dependence:
 
     @property
     def mean_correlation(self) -> float:
-        """The mean over pairs of rules, zero where no pair shares enough traces."""
+        """The mean over pairs of rules; a pair that shares too few traces counts as zero."""
         pairs = self.correlation[np.triu_indices(len(self.correlation), 1)]
-        known = pairs[~np.isnan(pairs)]
-        return float(known.mean()) if len(known) else 0.0
+        return float(np.nan_to_num(pairs).mean()) if len(pairs) else 0.0
 
     def effective_votes(self, rules: Sequence[int] | None = None) -> float:
         """The number of independent votes that these rules (default: all) are worth, between 1 and m.
@@ -62,11 +62,7 @@ class Dependence:
 
 def from_gold(gold: Labelled) -> Dependence:
     """Error correlations seen on labelled rows, each pair over the rows on which both rules vote."""
-    k = gold.patterns.n_classes
-    design = gold.patterns.design.toarray().reshape(len(gold), gold.patterns.n_rules, k)
-    voted = design.sum(axis=2)
-    wrong = voted - design[np.arange(len(gold)), :, gold.labels]
-    return Dependence("gold", _pairwise(wrong, voted, np.ones(len(gold))))
+    return Dependence("gold", _pairwise(gold.patterns, gold.one_hot))
 
 
 def from_agreement(patterns: Patterns, posterior: FloatArray) -> Dependence:
@@ -74,25 +70,23 @@ def from_agreement(patterns: Patterns, posterior: FloatArray) -> Dependence:
 
     Errors that most rules share look like the truth from here, so this sees too little correlation.
     """
-    design = patterns.design.toarray().reshape(len(patterns.votes), patterns.n_rules, patterns.n_classes)
-    voted = design.sum(axis=2)
-    wrong = voted - np.einsum("ujk,uk->uj", design, posterior)
-    return Dependence("agreement", _pairwise(wrong, voted, patterns.counts))
+    return Dependence("agreement", _pairwise(patterns, posterior))
 
 
-def _pairwise(wrong: FloatArray, voted: FloatArray, counts: FloatArray) -> FloatArray:
+def _pairwise(patterns: Patterns, truth: FloatArray) -> FloatArray:
     """Pearson correlations of errors over shared rows; every moment of a pair is taken on those rows."""
-    weighted, shared = voted * counts[:, None], voted.T @ (voted * counts[:, None])
-    errors = wrong.T @ weighted
-    products, squares = wrong.T @ (wrong * counts[:, None]), (wrong**2).T @ weighted
+    voted = patterns.by_rule(np.ones_like(truth))
+    wrong = sp.csr_array(voted - patterns.by_rule(truth))
+    weights = sp.diags_array(patterns.counts)
+    shared = (voted.T @ weights @ voted).toarray()
+    errors = (wrong.T @ weights @ voted).toarray()
+    products = (wrong.T @ weights @ wrong).toarray()
+    squares = (wrong.power(2).T @ weights @ voted).toarray()
     rows = np.maximum(shared, 1.0)
     covariance = products / rows - errors * errors.T / rows**2
     variance = squares / rows - (errors / rows) ** 2
     spread = np.sqrt(np.maximum(variance * variance.T, 0.0))
-    correlation = np.divide(covariance, spread, out=np.full_like(covariance, np.nan), where=_known(spread, shared))
+    known = (spread > SMALLEST_SPREAD) & (shared >= LEAST_SHARED_ROWS)
+    correlation = np.divide(covariance, spread, out=np.full_like(covariance, np.nan), where=known)
     np.fill_diagonal(correlation, 1.0)
     return correlation
-
-
-def _known(spread: FloatArray, shared: FloatArray) -> NDArray[np.bool_]:
-    return np.asarray((spread > 1e-12) & (shared >= LEAST_SHARED_ROWS))

@@ -72,7 +72,7 @@ def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: Cl
 
 def _fit_without_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
     known, shares = balance.known(gold), balance(gold)
-    name, reason = (method, "asked for") if method != "auto" else ("guard", _too_little(gold))
+    name, reason = (method, "asked for") if method != "auto" else (_unjudged(gold), _too_little(gold))
     estimator = _by_name(known)[name]().fit(patterns, gold, shares)
     faults = structural_faults(patterns, estimator.predict_proba(patterns)) if method == "auto" else []
     if faults:
@@ -107,13 +107,18 @@ def _gold_report(choice: Choice, gold: Labelled, exponent: float) -> Report:
     }
 
 
+def _unjudged(gold: Labelled) -> str:
+    """The name of what is shipped when nothing can be compared; only the anchored model reads texts."""
+    return "guard" if gold.patterns.text is None else "anchored"
+
+
 def _too_little(gold: Labelled) -> str:
     return f"{len(gold.at_random())} random gold labels, {LEAST_GOLD} are needed to compare estimators"
 
 
 def _candidates(known: bool) -> dict[str, Named]:
-    names = ("majority", "best rule", "guard", "anchored")
-    return {name: make for name, make in _by_name(known).items() if name in names}
+    by_name = _by_name(known)
+    return {name: by_name[name] for name in ("majority", "guard", "anchored", "best rule")}
 
 
 def _with_baselines(method: Method, known: bool) -> dict[str, Named]:
@@ -121,7 +126,7 @@ def _with_baselines(method: Method, known: bool) -> dict[str, Named]:
 
 
 def _by_name(known: bool) -> dict[str, Named]:
-    """Every estimator by its name, the simplest first."""
+    """Every estimator by its name."""
     return {
         "majority": Majority,
         "best rule": BestRule,

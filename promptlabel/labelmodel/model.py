@@ -24,6 +24,7 @@ from promptlabel.labelmodel.text_evidence import (
     Vectorizer,
     in_words,
     read_corpus,
+    study_rows,
 )
 from promptlabel.labelmodel.validation import (
     checked_balance,
@@ -106,7 +107,7 @@ class LabelModel:
         drawn = checked_random(random, len(rows))
         patterns, inverse = group(rows, self.n_classes, distributions)
         known = _in_canonical_order(inverse, labels, checked_text(text, len(rows)))
-        if text is None:
+        if text is None or not any(map(str.strip, text)):
             self._reader = None
             gold_rows = Labelled(patterns.take(inverse[known]), labels[known], drawn[known])
         else:
@@ -128,7 +129,9 @@ class LabelModel:
         """
         rows = checked_votes(patterns, self.n_classes)
         distinct = Patterns(rows, checked_counts(counts, len(rows)), self.n_classes)
-        labelled = np.zeros((len(rows), self.n_classes), int) if gold_counts is None else np.asarray(gold_counts)
+        labelled = (
+            np.zeros((len(rows), self.n_classes), int) if gold_counts is None else np.asarray(gold_counts)
+        )
         if labelled.shape != (len(rows), self.n_classes):
             raise VotesError(Fault(f"give shape {(len(rows), self.n_classes)}", key="gold_counts"))
         cells = np.repeat(np.arange(labelled.size), labelled.ravel())
@@ -167,8 +170,9 @@ class LabelModel:
         gold: tuple[IntArray, IntArray, IntArray],
     ) -> Labelled:
         """The labelled rows with the evidence of their texts; the evidence of all texts is kept."""
-        corpus, vectorizer = read_corpus(text)
-        lesson = Lesson(corpus, patterns, inverse, *gold)
+        rows = study_rows(text, gold[0])
+        corpus, vectorizer = read_corpus([text[row] for row in rows])
+        lesson = Lesson(corpus, patterns, inverse[rows], np.searchsorted(rows, gold[0]), *gold[1:])
         balance, known = self._balance(lesson.gold()), self._balance.known(lesson.gold())
 
         def stack() -> Anchored:

@@ -73,6 +73,17 @@ class Patterns:
         """Float array [u]: votes in a row, abstains not counted."""
         return self.tally.sum(axis=1)
 
+    def by_rule(self, truth: FloatArray) -> sp.csr_array:
+        """Sparse [u, m]: the probability that each rule's vote is right when classes have probabilities [u, K].
+
+        With ones instead of probabilities: one where a rule votes.
+        """
+        design = self.design
+        rows = np.repeat(np.arange(len(self.votes)), np.diff(design.indptr))
+        right = design.data * truth[rows, design.indices % self.n_classes]
+        shape = (len(self.votes), self.n_rules)
+        return sp.csr_array(sp.coo_array((right, (rows, design.indices // self.n_classes)), shape=shape))
+
     @cached_property
     def coverage(self) -> FloatArray:
         """Float array [m]: the share of traces on which each rule votes."""

@@ -22,6 +22,7 @@ from promptlabel.labelmodel.patterns import FloatArray
 
 BUCKETS = 5
 MOST_WORDS = 20_000
+MOST_TEXTS = 50_000
 SMOOTHING = 0.1
 LARGEST_SCALE = 10.0
 
@@ -43,20 +44,35 @@ class Corpus:
 
 
 def read_corpus(texts: Sequence[str]) -> tuple[Corpus, Vectorizer]:
-    """The corpus of `texts`, and the vectorizer fitted on it that turns later texts into the same words."""
+    """The corpus of `texts`, and the vectorizer fitted on it that turns later texts into the same words.
+
+    Words, pairs of words and signs count, the 20,000 most frequent ones; one text at least must not be blank.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[^\w\s]"
+        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]"
     )
-    vectorizer.fit([*texts, "."])
-    return in_words(texts, vectorizer), vectorizer
+    words = sp.csr_array(vectorizer.fit_transform(texts))
+    return Corpus(words, buckets_of(texts)), vectorizer
+
+
+def study_rows(texts: Sequence[str], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows to learn from: all, or where there are too many those at `known` and a sample by checksum."""
+    if len(texts) <= MOST_TEXTS:
+        return np.arange(len(texts))
+    order = np.argsort([checksum(text) for text in texts], kind="stable")
+    return np.union1d(order[:MOST_TEXTS], known)
 
 
 def in_words(texts: Sequence[str], vectorizer: Vectorizer) -> Corpus:
     """`texts` in the words that the vectorizer knows."""
-    buckets = np.array([checksum(text) % BUCKETS for text in texts], dtype=np.int64)
-    return Corpus(sp.csr_array(vectorizer.transform(texts)), buckets)
+    return Corpus(sp.csr_array(vectorizer.transform(texts)), buckets_of(texts))
+
+
+def buckets_of(texts: Sequence[str]) -> NDArray[np.int64]:
+    """The bucket of each text, int array [n]."""
+    return np.array([checksum(text) % BUCKETS for text in texts], dtype=np.int64)
 
 
 def checksum(text: str) -> int:

@@ -109,7 +109,9 @@ def checked_soft(
         VotesError: an unknown column, another shape, or a row that is not a distribution.
     """
     arrays = {column: np.asarray(values, dtype=float) for column, values in (soft or {}).items()}
-    _raise(fault for column, array in arrays.items() for fault in _soft_faults(column, array, shape, n_classes))
+    _raise(
+        fault for column, array in arrays.items() for fault in _soft_faults(column, array, shape, n_classes)
+    )
     return arrays
 
 
@@ -150,9 +152,7 @@ def _balance_faults(balance: FloatArray, n_classes: int) -> Iterator[Fault]:
         yield Fault(f"sums to {balance.sum():g}, not 1", key="class_balance")
 
 
-def _soft_faults(
-    column: int, array: FloatArray, shape: tuple[int, int], n_classes: int
-) -> Iterator[Fault]:
+def _soft_faults(column: int, array: FloatArray, shape: tuple[int, int], n_classes: int) -> Iterator[Fault]:
     key = f"soft[{column}]"
     if column not in range(shape[1]):
         yield Fault(f"there is no such column; the votes have {shape[1]}", key=key)

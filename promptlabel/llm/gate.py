@@ -10,28 +10,26 @@ from typing import Final, NamedTuple
 from promptlabel.errors import ModelError
 from promptlabel.llm.failures import OUTAGE
 
-_DECREASE: Final = 0.7
-_INCREASE: Final = 0.125
+_SUCCESSES_PER_SLOT: Final = 32
 _FAILURES_TO_OPEN: Final = 10
 _FIRST_PROBE: Final = 1.0
 _LONGEST_PROBE: Final = 30.0
 
 
 class Pass(NamedTuple):
-    """Leave to send one request: since which hold, whether it alone tries the server out, and when it left."""
+    """Leave to send one request: since which hold, and whether it alone tries the server out."""
 
     epoch: int
     probe: bool
-    at: float
 
 
 class Gate:
     """Lets requests of one model leave.
 
     One request goes first, alone, so that a bad key costs one call. After its success up to `ceiling` are
-    open at once. That number shrinks on a 429 and grows with each window of successes, by an eighth or by one. A wait that
-    the server asks for holds everybody, and so does a row of failures (circuit breaker); afterwards one
-    request tries alone again.
+    open at once. Each 429 says that one too many was open and takes a place away; every 32 successes give one
+    back, so that about 3 % of requests probe for more. A wait that the server asks for holds everybody, and so
+    does a row of failures (circuit breaker); afterwards one request tries alone again.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Gate:
         self._sleep = sleep
         self._requests = Pace(requests_per_minute, clock) if requests_per_minute else None
         self._tokens = Pace(tokens_per_minute, clock) if tokens_per_minute else None
-        self._held_until = self._shrunk_at = clock()
+        self._held_until = clock()
         self._epoch = self._failures = self._trips = 0
         self._probing, self._probe_is_out, self._has_answered = True, False, False
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -64,7 +62,7 @@ class Gate:
         while True:
             await self._opened()
             self.in_flight += 1
-            admitted = Pass(self._epoch, self._probing, self._clock())
+            admitted = Pass(self._epoch, self._probing)
             self._probe_is_out |= admitted.probe
             if await self._kept_pace(tokens, admitted) and self._held_until <= self._clock():
                 return admitted
@@ -75,7 +73,7 @@ class Gate:
         if error is None:
             self._succeeded(admitted)
         elif error.cause == "rate_limit":
-            self._shrink(admitted)
+            self._window = max(1.0, self._window - 1)
             self._failed(admitted, error.retry_after)
         elif error.cause in OUTAGE:
             self._failed(admitted, error.retry_after)
@@ -100,13 +98,8 @@ class Gate:
             self._probing = False
             self._wake(self.window)
         elif self._window < self._ceiling:
-            self._window = min(self._ceiling, self._window + max(_INCREASE, 1 / self._window))
+            self._window = min(self._ceiling, self._window + 1 / _SUCCESSES_PER_SLOT)
             self._wake(1)
-
-    def _shrink(self, admitted: Pass) -> None:
-        if admitted.at >= self._shrunk_at:
-            self._window = max(1.0, self._window * _DECREASE)
-            self._shrunk_at = self._clock()
 
     def _failed(self, admitted: Pass, told: float | None) -> None:
         if told is not None:

@@ -62,18 +62,8 @@ class Wire:
                 session.post(self._url, data=body, allow_redirects=False) as response,
             ):
                 received = await self._read(response)
-        except aiohttp.ClientConnectorError as error:
-            raise ModelError(f"no connection to {self._url}: {error}", cause="connection") from None
-        except aiohttp.InvalidURL:
-            raise ModelError(
-                f"{self._url} is no address: check `api_base`", cause="bad_address", permanent=True
-            ) from None
-        except TimeoutError:
-            raise UnusableAnswerError(f"no answer within {self._timeout:g} s", cause="timeout") from None
-        except aiohttp.ClientPayloadError as error:
-            raise UnusableAnswerError(f"the answer broke off: {error}", cause="malformed_body") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnusableAnswerError(f"the connection broke: {error!r}", cause="connection") from None
+            raise self._failure(error) from None
         if response.status != 200:
             raise from_response(response.status, response.headers, self._without_key(received), self._now())
         return received
@@ -84,6 +74,23 @@ class Wire:
         if session is not None:
             await session.close()
             await asyncio.sleep(0)
+
+    def _failure(self, error: Exception) -> ModelError:
+        """The error for an exception of the connection; what may have been charged is an UnusableAnswerError."""
+        import aiohttp
+
+        match error:
+            case aiohttp.InvalidURL():
+                return ModelError(
+                    f"{self._url} is no address: check `api_base`", cause="bad_address", permanent=True
+                )
+            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+                return ModelError(f"no connection to {self._url}: {error}", cause="connection")
+            case TimeoutError():
+                return UnusableAnswerError(f"no answer within {self._timeout:g} s", cause="timeout")
+            case aiohttp.ClientPayloadError():
+                return UnusableAnswerError(f"the answer broke off: {error}", cause="malformed_body")
+        return UnusableAnswerError(f"the connection broke: {error!r}", cause="connection")
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         if response.content.is_eof():

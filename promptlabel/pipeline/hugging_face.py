@@ -98,7 +98,7 @@ def _value(kind: str) -> dict[str, str]:
 def _readme(sizes: dict[str, tuple[dict[str, int], Task]]) -> bytes:
     card = {
         "configs": [_config(name, counts) for name, (counts, _) in sizes.items()],
-        "dataset_info": [_info(name, counts, task) for name, (counts, task) in sizes.items()],
+        "dataset_info": [_info(name, task) for name, (_, task) in sizes.items()],
     }
     text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True)
     return f"---\n{text}---\n\n{_PROSE}".encode()
@@ -109,7 +109,7 @@ def _config(name: str, counts: dict[str, int]) -> dict[str, Any]:
     return {"config_name": name, "data_files": files}
 
 
-def _info(name: str, counts: dict[str, int], task: Task) -> dict[str, Any]:
+def _info(name: str, task: Task) -> dict[str, Any]:
     names = {str(position): label for position, label in enumerate(task.labels)}
     return {
         "config_name": name,
@@ -121,7 +121,6 @@ def _info(name: str, counts: dict[str, int], task: Task) -> dict[str, Any]:
             {"name": "weight", "dtype": "float64"},
             {"name": "source", "dtype": "string"},
         ],
-        "splits": [{"name": split, "num_examples": n} for split, n in counts.items() if n],
     }
 
 

@@ -38,6 +38,7 @@ from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
 from promptlabel.review.adjudication import decide
+from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store
 
@@ -45,6 +46,8 @@ SEED = 0
 """The report draws random numbers for its null distributions; fixed, so that it says the same twice."""
 
 FIRST_ITEMS = 8
+
+HARDER = "; some were picked for being uncertain, so they are harder than most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,10 @@ def _comparison(judge: Judge, judged: Judged, basis: str) -> Comparison | None:
 def _unseen(judge: Judge) -> tuple[Judged, str]:
     """The gold that the fit has not seen; where it saw all, all, with probabilities of fits without it."""
     unseen = [decision for decision in judge.decisions if decision.trace_id not in judge.taught]
-    if unseen:
-        return judge.judge(unseen), f"{len(unseen)} human labels that the label model never saw"
-    every = judge.judge(judge.decisions)
-    return every, f"{len(every.decisions)} human labels, each judged by a fit without it (five folds)"
+    judged = judge.judge(unseen or judge.decisions)
+    how = "that the label model never saw" if unseen else "each judged by a fit without it (five folds)"
+    ranked = any(decision.lane not in (None, AUDIT) for decision in judged.decisions)
+    return judged, f"{len(judged.decisions)} human labels {how}{HARDER if ranked else ''}"
 
 
 def _even(task: Task) -> list[float]:

@@ -93,7 +93,7 @@ def store_error(cause: BaseException, otherwise: type[StoreError] = StoreError) 
         )
     if isinstance(cause, OSError) or "Permission denied" in str(cause):
         return StoreError(f"the store cannot be read or written: {first_line}")
-    if isinstance(cause, _DAMAGE) or otherwise is StoreDamagedError:
+    if isinstance(cause, _DAMAGE) or "Corrupt" in first_line or otherwise is StoreDamagedError:
         return StoreDamagedError(
             f"the store is damaged: {first_line}; `promptlabel doctor --repair` mends it"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -80,20 +81,19 @@ def test_the_whole_loop(project, promptlabel):
     assert read(promptlabel("doctor", "--json", cwd=project))["checks"]
 
 
-@pytest.mark.parametrize("kind", ["training", "votes", "posteriors", "queue", "gold"])
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_exports_can_be_read(project, promptlabel, kind, ending, tmp_path):
+def test_exports_can_be_read(project, promptlabel, tmp_path):
     promptlabel("run", "--json", cwd=project)
-    out = tmp_path / f"{kind}.{ending}"
-    report = read(promptlabel("export", "--to", kind, "--out", out, "--json", cwd=project))
-    count = duckdb.sql(f"select count(*) from '{out}'").fetchone()[0]
-    assert count == report["rows"] > 0
+    for kind, ending in product(("training", "votes", "posteriors", "queue", "gold"), ("jsonl", "parquet")):
+        out = tmp_path / f"{kind}.{ending}"
+        report = read(promptlabel("export", "--to", kind, "--out", out, "--json", cwd=project))
+        count = duckdb.connect().execute(f"select count(*) from '{out}'").fetchone()[0]
+        assert count == report["rows"] > 0
 
 
 def test_the_store_has_one_row_a_current_vote(project, promptlabel):
     promptlabel("vote", cwd=project)
     with duckdb.connect(str(project / ".promptlabel/store.duckdb"), read_only=True) as store:
-        rows = store.sql(
+        rows = store.execute(
             "select trace_id, task, rule, model, label, status, confidence from votes"
         ).fetchall()
     assert len(rows) == len({row[:4] for row in rows}) == 60

@@ -62,28 +62,28 @@ def test_a_failed_probe_waits_longer_each_time(cause, fly):
     assert fly(play()) == [0, 1, 3, 7]
 
 
-def test_one_wave_of_429s_shrinks_the_window_once(fly):
+def test_each_429_takes_a_place_away_and_successes_give_it_back(fly):
     async def play():
         new = await opened(10)
-        passes = [await new.enter() for _ in range(9)]
-        await asyncio.sleep(1)
+        passes = [await new.enter() for _ in range(5)]
         for admitted in passes:
             new.leave(admitted, error("rate_limit"))
-        return new.window
-
-    assert fly(play()) == 7
-
-
-def test_successes_open_the_window_again(fly):
-    async def play():
-        new = await opened(10)
-        new.leave(await new.enter(), error("rate_limit"))
-        await asyncio.sleep(1)
-        for _ in range(100):
+        shrunk = new.window
+        for _ in range(5 * 32):
             new.leave(await new.enter())
+        return shrunk, new.window
+
+    assert fly(play()) == (5, 10)
+
+
+def test_one_place_always_stays(fly):
+    async def play():
+        new = await opened(2)
+        for _ in range(5):
+            new.leave(await new.enter(), error("rate_limit"))
         return new.window
 
-    assert fly(play()) == 10
+    assert fly(play()) == 1
 
 
 def test_the_longest_of_several_told_waits_holds(fly):

@@ -11,7 +11,7 @@ import pytest
 from promptlabel.pipeline.analyze import analyze
 from promptlabel.pipeline.audit import audit
 from promptlabel.pipeline.freeze import freeze
-from promptlabel.pipeline.report import report
+from promptlabel.pipeline.report import HARDER, report
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -61,7 +61,15 @@ def test_gold_the_fit_has_seen_is_judged_in_folds_and_the_report_says_so(tone) -
     tone.fit_and_queue("em")
     (task,) = report(tone.workspace, now=NOW).figures.tasks
     assert task.comparison is not None
-    assert task.comparison.basis == "60 human labels, each judged by a fit without it (five folds)"
+    assert task.comparison.basis == "60 human labels each judged by a fit without it (five folds)"
+
+
+def test_gold_picked_for_being_uncertain_is_called_harder(tone) -> None:
+    tone.review_all(tone.fit_and_queue())
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert task.comparison is not None
+    assert HARDER in task.comparison.basis
+    assert "weighted by its chance of being picked" in (tone.root / "report.html").read_text()
 
 
 def test_the_same_store_gives_the_same_page(tone) -> None:

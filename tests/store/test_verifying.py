@@ -18,7 +18,7 @@ from promptlabel.store.salvaging import salvage
 from promptlabel.store.verifying import Verification
 
 CODE = a_rule("code")
-N = 300
+N = 140
 
 
 def opened(folder: Path) -> DuckDBStore:
@@ -35,8 +35,9 @@ def fill(store: DuckDBStore) -> None:
         ]
         store.add_votes(votes, [an_attempt(vote) for vote in votes])
         store.add_votes([a_code_vote(number, rule=CODE) for number in range(first, first + 20)])
-        store.add_review(a_review(first))
-        if first == N // 2 - 10:
+        if first % 60 == 0:
+            store.add_review(a_review(first))
+        if first == 60:
             store._connection.execute("CHECKPOINT")
     store.drop_dead_letters(TASK)
     store.add_votes([a_vote(number) for number in range(0, 70, 7)])
@@ -102,11 +103,11 @@ def verified(folder: Path) -> tuple[Verification | None, bool]:
 
 
 WAYS: dict[str, tuple[str, Callable[[Path, random.Random], None], int]] = {
-    "log truncated": ("s.duckdb.wal", truncate, 12),
-    "bit flipped in log": ("s.duckdb.wal", flip, 16),
-    "bit flipped in file": ("s.duckdb", flip, 6),
-    "bit flipped in journal": ("journal/000001.jsonl", flip, 12),
-    "file truncated": ("s.duckdb", truncate, 3),
+    "log truncated": ("s.duckdb.wal", truncate, 6),
+    "bit flipped in log": ("s.duckdb.wal", flip, 8),
+    "bit flipped in file": ("s.duckdb", flip, 4),
+    "bit flipped in journal": ("journal/000001.jsonl", flip, 6),
+    "file truncated": ("s.duckdb", truncate, 1),
     "log lost": ("s.duckdb.wal", remove, 1),
     "file lost": ("s.duckdb", remove, 1),
 }
@@ -134,7 +135,7 @@ def test_damage_is_found_and_mended(
         assert store.verify().sound
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_damaged_journal_is_made_whole_from_the_store(
     seed: int, pristine: Path, paid: tuple[dict[str, Vote], Spent, list[ReviewEvent]], tmp_path: Path
 ) -> None:

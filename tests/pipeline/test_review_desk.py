@@ -20,7 +20,7 @@ from promptlabel.store.opening import open_store
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TASK = Task(TaskSpec(task="quality", labels={"good": "", "bad": ""}), (), ())
-ITEMS = 240
+ITEMS = 80
 
 
 @pytest.fixture
