@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from promptlabel.errors import PromptlabelError
+    from promptlabel.labelmodel.fitting import Method
 
 Command = Callable[..., None]
 
@@ -183,7 +184,7 @@ def analyze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     help="The label model; `auto` lets the gate choose.",
 )
 @_on_votes
-def fit(method: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def fit(method: Method, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Turn votes into a posterior for every trace."""
     from promptlabel.pipeline.fit import fit
     from promptlabel.pipeline.workspace import open_workspace

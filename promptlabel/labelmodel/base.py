@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlabel.errors import InputError
-from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns
 
 ERROR_CORRELATION = 0.5
 
@@ -49,6 +49,19 @@ class Labelled:
     def at_random(self) -> Labelled:
         """The rows that were drawn at random."""
         return self if self.random is None else self.take(np.flatnonzero(self.random))
+
+
+@dataclass(frozen=True)
+class GoldRows:
+    """Which traces are labelled: int arrays [g] of rows and labels, and a bool array [g], drawn at random."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    random: NDArray[np.bool_]
+
+    def labelled(self, patterns: Patterns, inverse: IntArray, text: FloatArray | None = None) -> Labelled:
+        """The labelled rows with their votes, and the log evidence [g, K] of their texts if given."""
+        return Labelled(patterns.take(inverse[self.rows], text), self.labels, self.random)
 
 
 class Estimator(Protocol):

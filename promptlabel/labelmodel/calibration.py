@@ -6,7 +6,7 @@ from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 from scipy.special import softmax
 
 from promptlabel.labelmodel.patterns import FloatArray
@@ -14,7 +14,7 @@ from promptlabel.labelmodel.patterns import FloatArray
 BINS = 15
 SMALLEST_PROBABILITY = 1e-6
 EXPONENT_BOUNDS = (-3.0, 3.0)
-EXPONENT_SCALE = 0.25
+SHRINKING_LABELS = 100.0
 
 
 class ReliabilityBin(TypedDict):
@@ -73,16 +73,15 @@ def calibration_error(probabilities: FloatArray, labels: NDArray[np.int64], bins
 
 
 def fit_exponent(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
-    """The exponent t of `tempered(probabilities, t)` with the least log loss, shrunk towards one.
+    """The exponent t for which `tempered(probabilities, t)` is as confident on average as it is right.
 
-    The prior is log t ~ N(0, ¼²), so that a few labels cannot move it far; t is between 1/20 and 20.
+    With g labels it is shrunk to the power g / (g + 100), so that a few cannot move it far. Judges that err
+    together make the least log loss a poor guide: it is bought with confidence where the votes agree.
     """
-
-    def loss(log_exponent: float) -> float:
-        surprise = row_losses(tempered(probabilities, float(np.exp(log_exponent))), labels).sum()
-        return float(surprise) + (log_exponent / EXPONENT_SCALE) ** 2 / 2
-
-    return float(np.exp(minimize_scalar(loss, bounds=EXPONENT_BOUNDS, method="bounded").x))
+    labelled = len(labels)
+    accuracy = float(correctness(probabilities, labels).mean())
+    matched = confidence_exponent(probabilities, np.ones(labelled), accuracy)
+    return float(matched ** (labelled / (labelled + SHRINKING_LABELS)))
 
 
 def confidence_exponent(probabilities: FloatArray, counts: FloatArray, confidence: float) -> float:

@@ -89,4 +89,4 @@ def _pairwise(patterns: Patterns, truth: FloatArray) -> FloatArray:
     known = (spread > SMALLEST_SPREAD) & (shared >= LEAST_SHARED_ROWS)
     correlation = np.divide(covariance, spread, out=np.full_like(covariance, np.nan), where=known)
     np.fill_diagonal(correlation, 1.0)
-    return correlation
+    return np.asarray(correlation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +12,8 @@ from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import fit_exponent, tempered
-from promptlabel.labelmodel.dependence import Dependence, from_agreement, from_gold
-from promptlabel.labelmodel.gate import Candidates, Choice, choose, compare
+from promptlabel.labelmodel.dependence import from_agreement, from_gold
+from promptlabel.labelmodel.gate import Choice, choose, compare
 from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.majority import Majority
 from promptlabel.labelmodel.pattern_em import PatternEM
@@ -62,11 +62,12 @@ def fit(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalanc
 def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
     known = balance.known(gold)
     candidates = _candidates(known) if method == "auto" else _with_baselines(method, known)
+    judged = gold.at_random()
     held_out = compare(candidates, patterns, gold, balance)
-    choice = choose(held_out, gold) if method == "auto" else Choice(method, "asked for", held_out)
+    choice = choose(held_out, judged) if method == "auto" else Choice(method, "asked for", held_out)
     estimator = candidates[choice.name]().fit(patterns, gold, balance(gold))
-    exponent = fit_exponent(held_out[choice.name], gold.labels)
-    report = _gold_report(choice, gold, exponent) | {"dependence": dependence_report(from_gold(gold))}
+    exponent = fit_exponent(held_out[choice.name], judged.labels)
+    report = _gold_report(choice, judged, exponent) | {"dependence": dependence_report(from_gold(gold))}
     return _reported(Fitted(choice.name, estimator, exponent, report), patterns, gold, balance)
 
 

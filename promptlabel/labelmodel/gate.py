@@ -27,8 +27,12 @@ class Choice:
 def compare(
     candidates: Candidates, patterns: Patterns, gold: Labelled, balance: Balance
 ) -> dict[str, FloatArray]:
-    """Each candidate's probabilities, float array [g, K], on labelled rows that its fit had not seen."""
-    return {name: held_out_proba(make, patterns, gold, balance) for name, make in candidates.items()}
+    """Each candidate's probabilities on labelled rows that its fit had not seen, those drawn at random only.
+
+    Rows that were labelled because they looked hard help to fit, but would judge unfairly.
+    """
+    drawn = slice(None) if gold.random is None else gold.random
+    return {name: held_out_proba(make, patterns, gold, balance)[drawn] for name, make in candidates.items()}
 
 
 def choose(held_out: Mapping[str, FloatArray], gold: Labelled) -> Choice:

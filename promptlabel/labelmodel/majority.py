@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
+
 from promptlabel.labelmodel.base import Labelled
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 
@@ -24,4 +26,4 @@ class Majority:
     def predict_proba(self, patterns: Patterns) -> FloatArray:
         """Float array [u, K], rows sum to one."""
         smoothed = patterns.tally + self.balance
-        return smoothed / smoothed.sum(axis=1, keepdims=True)
+        return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))

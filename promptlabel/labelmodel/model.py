@@ -13,7 +13,7 @@ from promptlabel.errors import Fault
 from promptlabel.labelmodel import fitting
 from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.balance import ClassBalance
-from promptlabel.labelmodel.base import Labelled, VotesError
+from promptlabel.labelmodel.base import GoldRows, Labelled, VotesError
 from promptlabel.labelmodel.fitting import Fitted, Method
 from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns, group
@@ -105,14 +105,13 @@ class LabelModel:
             raise VotesError(Fault("has no rows; a label model needs one trace or more", key="votes"))
         labels = checked_gold(gold, len(rows), self.n_classes)
         drawn = checked_random(random, len(rows))
+        checked_text(text, len(rows))
         patterns, inverse = group(rows, self.n_classes, distributions)
-        known = _in_canonical_order(inverse, labels, checked_text(text, len(rows)))
+        gold_rows = _in_canonical_order(inverse, GoldRows(np.flatnonzero(labels >= 0), labels, drawn), text)
         if text is None or not any(map(str.strip, text)):
             self._reader = None
-            gold_rows = Labelled(patterns.take(inverse[known]), labels[known], drawn[known])
-        else:
-            gold_rows = self._read(text, patterns, inverse, (known, labels[known], drawn[known]))
-        return self._fit(patterns, gold_rows)
+            return self._fit(patterns, gold_rows.labelled(patterns, inverse))
+        return self._fit(patterns, self._read(text, patterns, inverse, gold_rows))
 
     def fit_patterns(
         self, patterns: ArrayLike, counts: ArrayLike, gold_counts: ArrayLike | None = None
@@ -162,26 +161,19 @@ class LabelModel:
         self.chosen, self.report = self._fitted.name, self._fitted.report
         return self
 
-    def _read(
-        self,
-        text: Sequence[str],
-        patterns: Patterns,
-        inverse: IntArray,
-        gold: tuple[IntArray, IntArray, IntArray],
-    ) -> Labelled:
-        """The labelled rows with the evidence of their texts; the evidence of all texts is kept."""
-        rows = study_rows(text, gold[0])
+    def _read(self, text: Sequence[str], patterns: Patterns, inverse: IntArray, gold: GoldRows) -> Labelled:
+        """The labelled rows with the evidence of their texts; what was learnt from all texts is kept."""
+        rows = study_rows(text, gold.rows)
         corpus, vectorizer = read_corpus([text[row] for row in rows])
-        lesson = Lesson(corpus, patterns, inverse[rows], np.searchsorted(rows, gold[0]), *gold[1:])
-        balance, known = self._balance(lesson.gold()), self._balance.known(lesson.gold())
+        studied = GoldRows(np.searchsorted(rows, gold.rows), gold.labels, gold.random)
+        lesson = Lesson(corpus, patterns, inverse[rows], studied)
+        balance, known = self._balance(lesson.labelled()), self._balance.known(lesson.labelled())
 
         def stack() -> Anchored:
             return Anchored(lambda: Guard(known))
 
         self._reader = _Reader(vectorizer, self_train(lesson, stack, balance))
-        labelled = lesson.gold()
-        with_text = labelled.patterns.take(np.arange(len(labelled)), unseen_evidence(lesson, stack, balance))
-        return Labelled(with_text, labelled.labels, labelled.random)
+        return gold.labelled(patterns, inverse, unseen_evidence(lesson, stack, balance))
 
     def _checked(self, votes: ArrayLike, soft: SoftVotes | None) -> tuple[IntArray, dict[int, FloatArray]]:
         rows = checked_votes(votes, self.n_classes)
@@ -193,8 +185,8 @@ class LabelModel:
         return self._fitted
 
 
-def _in_canonical_order(inverse: IntArray, labels: IntArray, text: Sequence[str] | None) -> IntArray:
+def _in_canonical_order(inverse: IntArray, gold: GoldRows, text: Sequence[str] | None) -> GoldRows:
     """The labelled rows in an order that does not depend on the order of the traces."""
-    known = np.flatnonzero(labels >= 0)
-    words = np.array([text[i] for i in known]) if text is not None else np.zeros(len(known))
-    return known[np.lexsort((words, labels[known], inverse[known]))]
+    words = np.zeros(len(gold.rows)) if text is None else np.array([text[int(row)] for row in gold.rows])
+    rows = gold.rows[np.lexsort((words, gold.random[gold.rows], gold.labels[gold.rows], inverse[gold.rows]))]
+    return GoldRows(rows, gold.labels[rows], gold.random[rows])

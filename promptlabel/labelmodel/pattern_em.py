@@ -53,7 +53,8 @@ class PatternEM:
 
     def _posterior(self, patterns: Patterns, *, tempered: bool) -> FloatArray:
         weight = tempering(patterns.votes_per_row)[:, None] if tempered else 1.0
-        return softmax(weight * (patterns.design @ self.log_rates) + self.log_balance, axis=1)
+        scores = weight * (patterns.design @ self.log_rates) + self.log_balance
+        return np.asarray(softmax(scores, axis=1))
 
     def _estimated(self, patterns: Patterns, posterior: FloatArray, gold: Labelled) -> FloatArray:
         weighted, labelled = posterior * patterns.counts[:, None], gold.one_hot * GOLD_WEIGHT

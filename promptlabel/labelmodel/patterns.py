@@ -71,7 +71,7 @@ class Patterns:
     @cached_property
     def votes_per_row(self) -> FloatArray:
         """Float array [u]: votes in a row, abstains not counted."""
-        return self.tally.sum(axis=1)
+        return np.asarray(self.tally.sum(axis=1))
 
     def by_rule(self, truth: FloatArray) -> sp.csr_array:
         """Sparse [u, m]: the probability that each rule's vote is right when classes have probabilities [u, K].
@@ -88,7 +88,7 @@ class Patterns:
     def coverage(self) -> FloatArray:
         """Float array [m]: the share of traces on which each rule votes."""
         votes = np.asarray(self.counts @ self.design).reshape(self.n_rules, self.n_classes)
-        return votes.sum(axis=1) / self.counts.sum()
+        return np.asarray(votes.sum(axis=1) / self.counts.sum())
 
     def take(self, index: IntArray, text: FloatArray | None = None) -> Patterns:
         """The rows at `index`, each standing for one trace, with log evidence of their texts if given."""
@@ -98,7 +98,7 @@ class Patterns:
 
 def given(distribution: FloatArray) -> NDArray[np.bool_]:
     """Bool array [n]: whether a row holds a distribution."""
-    return ~np.isnan(distribution).any(axis=1)
+    return np.asarray(~np.isnan(distribution).any(axis=1))
 
 
 def group(

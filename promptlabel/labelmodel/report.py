@@ -54,7 +54,11 @@ def worse_than(chosen: str, differences: Mapping[str, JsonValue]) -> list[str]:
 
 def calibration_report(probabilities: FloatArray, gold: Labelled, exponent: float) -> Report:
     """Held-out figures after calibration, with the reliability curve and the exponent that was fitted."""
-    curve: list[JsonValue] = [dict(band) for band in reliability(probabilities, gold.labels)]
+    bands = reliability(probabilities, gold.labels)
+    curve: list[JsonValue] = [
+        {"count": band["count"], "confidence": band["confidence"], "accuracy": band["accuracy"]}
+        for band in bands
+    ]
     return {"exponent": exponent, "reliability": curve, **figures(probabilities, gold)}
 
 

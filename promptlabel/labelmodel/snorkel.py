@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable
+from typing import Protocol, Self
 
 import numpy as np
 
 from promptlabel.errors import MissingExtraError
 from promptlabel.labelmodel.base import Labelled, VotesError
-from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns
 
 LEAST_RULES = 3
 EPOCHS = 500
 SEED = 0
+
+
+class _SnorkelModel(Protocol):
+    def fit(self, L_train: IntArray, **options: object) -> None: ...  # noqa: N803 - Snorkel's own name
+
+    def predict_proba(self, L: IntArray) -> FloatArray: ...  # noqa: N803 - Snorkel's own name
 
 
 class Snorkel:
@@ -43,9 +50,10 @@ class Snorkel:
         return np.where(silent[:, None], self.balance, probabilities)
 
 
-def _label_model_class() -> type:
+def _label_model_class() -> Callable[..., _SnorkelModel]:
     try:
         from snorkel.labeling.model import LabelModel
     except ImportError as missing:
         raise MissingExtraError("Snorkel", "pip install 'promptlabel[snorkel]'") from missing
-    return LabelModel
+    made: Callable[..., _SnorkelModel] = LabelModel
+    return made

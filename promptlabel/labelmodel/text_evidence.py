@@ -21,6 +21,7 @@ from scipy.special import log_softmax
 from promptlabel.labelmodel.patterns import FloatArray
 
 BUCKETS = 5
+WORD_OR_SIGN = r"(?u)\w+|[^\w\s]"
 MOST_WORDS = 20_000
 MOST_TEXTS = 50_000
 SMOOTHING = 0.1
@@ -51,7 +52,7 @@ def read_corpus(texts: Sequence[str]) -> tuple[Corpus, Vectorizer]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]"
+        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=WORD_OR_SIGN
     )
     words = sp.csr_array(vectorizer.fit_transform(texts))
     return Corpus(words, buckets_of(texts)), vectorizer

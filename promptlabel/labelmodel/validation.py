@@ -97,7 +97,7 @@ def checked_balance(class_balance: ArrayLike | None, n_classes: int) -> FloatArr
         return None
     balance = np.asarray(class_balance, dtype=float)
     _raise(_balance_faults(balance, n_classes))
-    return balance / balance.sum()
+    return np.asarray(balance / balance.sum())
 
 
 def checked_soft(
@@ -132,14 +132,13 @@ def _label_faults(array: NDArray[np.generic], n_classes: int, key: str) -> Itera
     if array.dtype.kind not in "iu":
         yield Fault(f"holds {array.dtype}; give whole numbers, -1 for none", key=key)
         return
-    if array.size == 0 or (array.min() >= ABSTAIN and array.max() < n_classes):  # type: ignore[operator]
+    if array.size == 0 or (int(array.min()) >= ABSTAIN and int(array.max()) < n_classes):
         return
-    outside = (array < ABSTAIN) | (array >= n_classes)  # type: ignore[operator]
+    numbers = array.astype(np.int64)
+    outside = (numbers < ABSTAIN) | (numbers >= n_classes)
     first = tuple(int(i) for i in np.argwhere(outside)[0])
-    yield Fault(
-        f"{int(outside.sum())} values are outside -1..{n_classes - 1}, the first {array[first]} at {list(first)}",
-        key=key,
-    )
+    found = f"{int(outside.sum())} values are outside -1..{n_classes - 1}"
+    yield Fault(f"{found}, the first {numbers[first]} at {list(first)}", key=key)
 
 
 def _balance_faults(balance: FloatArray, n_classes: int) -> Iterator[Fault]:

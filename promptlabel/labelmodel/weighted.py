@@ -41,7 +41,7 @@ class Weighted:
         weights = np.log(self.accuracies * (k - 1) / (1.0 - self.accuracies))
         scores = patterns.design @ np.kron(weights[:, None], np.eye(k))
         weight = tempering(patterns.votes_per_row)[:, None] if tempered else 1.0
-        return softmax(weight * scores + self.log_balance, axis=1)
+        return np.asarray(softmax(weight * scores + self.log_balance, axis=1))
 
 
 def _accuracies(patterns: Patterns, posterior: FloatArray, gold: Labelled) -> FloatArray:
@@ -49,4 +49,4 @@ def _accuracies(patterns: Patterns, posterior: FloatArray, gold: Labelled) -> Fl
     joint = patterns.design.T @ posterior + GOLD_WEIGHT * (gold.patterns.design.T @ gold.one_hot)
     agreement = np.asarray(joint).reshape(shape)
     hits = np.trace(agreement, axis1=1, axis2=2)
-    return (hits + HITS) / (agreement.sum(axis=(1, 2)) + HITS + MISSES)
+    return np.asarray((hits + HITS) / (agreement.sum(axis=(1, 2)) + HITS + MISSES))

@@ -102,8 +102,8 @@ def _worth(rule: int, patterns: Patterns, gold: Labelled, added: FloatArray, spe
 
 def _interval(right: float, cast: float) -> tuple[float, float]:
     tail = (1.0 - LEVEL) / 2
-    low, high = beta.ppf([tail, 1.0 - tail], right + 0.5, cast - right + 0.5)
-    return float(low), float(high)
+    posterior = beta(right + 0.5, cast - right + 0.5)
+    return float(posterior.ppf(tail)), float(posterior.ppf(1.0 - tail))
 
 
 def _advice(cast: float, high: float, chance: float, added: float, error: float, spent: float) -> Advice:

@@ -1,4 +1,8 @@
-"""A question as plain text for a model to continue: the admitted answers, worked examples, then the prompt."""
+"""A question as plain text for a model to continue: worked examples, then the prompt.
+
+The admitted answers are named first where the examples do not show them all. Named on top of examples that do,
+they made SmolLM2 rank worse (YouTube comments, spam or ham: AUC .60 against .65, mean of 12 prompts).
+"""
 
 from __future__ import annotations
 
@@ -83,6 +87,7 @@ class FewShotTokenizer:
 
 
 def _head(answers: tuple[str, ...], shots: tuple[Shot, ...]) -> Iterator[str]:
-    yield f"The answer is one of: {', '.join(answers)}."
+    if not set(answers) <= {shot.answer for shot in shots}:
+        yield f"The answer is one of: {', '.join(answers)}."
     for shot in shots:
         yield f"{shot.prompt}\n{_CUE} {shot.answer}"

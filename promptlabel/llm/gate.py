@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from promptlabel.errors import ModelError
 from promptlabel.llm.failures import OUTAGE
 
-_SUCCESSES_PER_SLOT: Final = 32
-_FAILURES_TO_OPEN: Final = 10
+_SUCCESSES_PER_SLOT: Final = 8
+_FEWEST_FAILURES: Final = 10
+_SHARE_OF_FAILURES: Final = 4
 _FIRST_PROBE: Final = 1.0
 _LONGEST_PROBE: Final = 30.0
 
@@ -27,9 +28,9 @@ class Gate:
     """Lets requests of one model leave.
 
     One request goes first, alone, so that a bad key costs one call. After its success up to `ceiling` are
-    open at once. Each 429 says that one too many was open and takes a place away; every 32 successes give one
-    back, so that about 3 % of requests probe for more. A wait that the server asks for holds everybody, and so
-    does a row of failures (circuit breaker); afterwards one request tries alone again.
+    open at once. Each 429 says that one too many was open and takes a place away; every 8 successes give one
+    back, so that about one request in nine probes for more. A wait that the server asks for holds everybody, and so
+    does a row of failures as long as a quarter of the ceiling (circuit breaker); afterwards one request tries alone again.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Gate:
         self.in_flight = 0
         self._ceiling = ceiling
         self._window = float(ceiling)
+        self._failures_to_open = max(_FEWEST_FAILURES, ceiling // _SHARE_OF_FAILURES)
         self._clock = clock
         self._sleep = sleep
         self._requests = Pace(requests_per_minute, clock) if requests_per_minute else None
@@ -106,7 +108,7 @@ class Gate:
             self._hold(told)
         elif admitted.epoch == self._epoch:
             self._failures += 1
-            if admitted.probe or self._failures >= _FAILURES_TO_OPEN:
+            if admitted.probe or self._failures >= self._failures_to_open:
                 self._trip()
 
     def _trip(self) -> None:

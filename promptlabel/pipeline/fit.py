@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from promptlabel.errors import Fault, fail
 from promptlabel.labelmodel import LabelModel
-from promptlabel.labelmodel.model import Method
+from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, JsonValue

@@ -16,7 +16,7 @@ from promptlabel.store.ledger import Commit
 from promptlabel.store.rows import chunks, trace_from
 from promptlabel.store.sql import query
 
-_ROWS_A_CHUNK: Final = 1000
+_ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
 _TRACES_A_PAGE: Final = 2000
 

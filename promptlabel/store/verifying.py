@@ -61,7 +61,8 @@ class Verification:
 
 
 def verify(connection: Connection, journal: Path) -> Verification:
-    """Everything recomputed: ledger, sums, checksums, and the journal replayed beside the store."""
+    """Everything read and recomputed: ledger, sums, checksums, and the journal replayed beside the store."""
+    connection.execute(query("read_everything")).fetchall()
     with _replayed(connection, journal):
         store_lacks = {table: _count(connection, f"{table}_store_lacks") for table in JOURNALED}
         journal_lacks = {table: _count(connection, f"{table}_journal_lacks") for table in JOURNALED}

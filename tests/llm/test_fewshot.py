@@ -32,17 +32,23 @@ class Words:
         return "".join(self.known[token] for token in tokens)
 
 
-def test_answers_come_first_then_examples_then_the_prompt():
+def test_examples_come_first_then_the_prompt():
     words = Words()
     tokens = FewShotTokenizer(words, 1000).tokens(Question("It hums.", ("good", "bad"), SHOTS))
     assert words.text(tokens.text) == (
-        "<s>The answer is one of: good, bad.\n\n"
-        "It works.\nAnswer: good\n\n"
+        "<s>It works.\nAnswer: good\n\n"
         "It broke.\nAnswer: bad\n\n"
         "It hums.\nAnswer:"
     )
     assert {name: words.text(path) for name, path in tokens.paths.items()} == {"good": " good", "bad": " bad"}
     assert not tokens.truncated
+
+
+@pytest.mark.parametrize("shots", [(), SHOTS, SHOTS[:1]])
+def test_answers_that_no_example_shows_are_named_at_the_top(shots):
+    words = Words()
+    text = words.text(FewShotTokenizer(words, 1000).tokens(Question("?", ("good", "bad", "unsure"), shots)).text)
+    assert text.startswith("<s>The answer is one of: good, bad, unsure.\n\n")
 
 
 def test_the_head_is_the_same_whatever_is_asked():

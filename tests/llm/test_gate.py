@@ -69,7 +69,7 @@ def test_each_429_takes_a_place_away_and_successes_give_it_back(fly):
         for admitted in passes:
             new.leave(admitted, error("rate_limit"))
         shrunk = new.window
-        for _ in range(5 * 32):
+        for _ in range(5 * 8):
             new.leave(await new.enter())
         return shrunk, new.window
 

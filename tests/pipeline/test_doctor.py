@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -96,20 +97,18 @@ def test_votes_and_ledger_come_back_from_the_journal_alone(root: Path, ruin: obj
     assert doctor(root).exit_code == 0
 
 
-def test_nothing_heavy_is_imported(root: Path) -> None:
-    import subprocess
+LIST_MODULES = """
+import sys, json
+from pathlib import Path
+from promptlabel.pipeline.doctor import doctor
+doctor(Path(sys.argv[1]))
+print(json.dumps(sorted(sys.modules)))
+"""
 
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, json; from pathlib import Path; from promptlabel.pipeline.doctor import doctor;"
-            "doctor(Path(sys.argv[1])); print(json.dumps(sorted(sys.modules)))",
-            str(root),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+def test_nothing_heavy_is_imported(root: Path) -> None:
+    command = [sys.executable, "-c", LIST_MODULES, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     heavy = {"litellm", "instructor", "torch", "pandas", "snorkel", "sklearn", "aiohttp"}
     assert heavy.isdisjoint(json.loads(done.stdout))
+    assert done.stderr == ""
