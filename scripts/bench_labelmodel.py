@@ -106,7 +106,9 @@ def methods() -> dict[str, Predict]:
     return {"majority vote": peer(majority_shares), **peers, **own}
 
 
-def measured(predict: Predict, data: VoteSet, gold: NDArray[np.int64] | None) -> tuple[FloatArray, float, float]:
+def measured(
+    predict: Predict, data: VoteSet, gold: NDArray[np.int64] | None
+) -> tuple[FloatArray, float, float]:
     """Probabilities, CPU seconds and the growth of the peak memory in MiB, in a process of its own."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -168,9 +170,19 @@ def without_gold(sets: Sequence[VoteSet], runs: Mapping[str, Predict]) -> None:
             right.setdefault(name, {})[data.name] = correctness(probabilities[known], data.gold[known])
     for title, left_out in (("all sets", ()), ("the 21 sets of the issue", NOT_IN_THE_21)):
         names = [data.name for data in sets if data.name not in left_out]
-        rows = [[name, *_mean(of, names), _losses(right[name], right["majority vote"], names)] for name, of in scores.items()]
-        table(f"No gold, mean over {title} ({len(names)})", ["method", *FIGURES, "sets > 1.5 pt below majority beyond noise"], rows)
-    accuracies = [[data.name, *(of[data.name][0] if data.name in of else "-" for of in scores.values())] for data in sets]
+        rows = [
+            [name, *_mean(of, names), _losses(right[name], right["majority vote"], names)]
+            for name, of in scores.items()
+        ]
+        table(
+            f"No gold, mean over {title} ({len(names)})",
+            ["method", *FIGURES, "sets > 1.5 pt below majority beyond noise"],
+            rows,
+        )
+    accuracies = [
+        [data.name, *(of[data.name][0] if data.name in of else "-" for of in scores.values())]
+        for data in sets
+    ]
     table("No gold, accuracy by set", ["set", *scores], accuracies)
 
 
@@ -194,7 +206,12 @@ def _paired(gains: FloatArray) -> tuple[float, float]:
 
 
 def with_gold(sets: Sequence[VoteSet], counts: Sequence[int], seeds: int) -> None:
-    runs = {"majority": ours("majority"), "auto": ours("auto"), "auto + text": ours("auto", text=True), "gold and text alone": gold_only}
+    runs = {
+        "majority": ours("majority"),
+        "auto": ours("auto"),
+        "auto + text": ours("auto", text=True),
+        "gold and text alone": gold_only,
+    }
     for count in counts:
         scores: dict[str, dict[str, list[list[float]]]] = {name: {} for name in runs}
         short: dict[str, list[float]] = {}
@@ -210,10 +227,24 @@ def with_gold(sets: Sequence[VoteSet], counts: Sequence[int], seeds: int) -> Non
                         short.setdefault(data.name, []).append(_shortfall(probabilities, data, gold, rest))
         names, texts = [data.name for data in sets], [data.name for data in sets if data.text is not None]
         for title, group_names in (("all sets", names), ("sets with text", texts)):
-            rows = [[name, *np.mean([np.mean(of[n], axis=0) for n in group_names if n in of], axis=0).tolist()] for name, of in scores.items() if any(n in of for n in group_names)]
-            table(f"{count} random gold, {title} ({len(group_names)}), {seeds} seeds", ["method", *FIGURES[:5]], rows)
-        bad = [f"{name} {100 * np.mean(gaps):+.1f}±{196 * np.std(gaps, ddof=1) / np.sqrt(seeds):.1f}" for name, gaps in short.items() if np.mean(gaps) + 1.96 * np.std(gaps, ddof=1) / np.sqrt(seeds) < -0.005]
-        print(f"\nMore than half a point below the better of majority and best single rule, beyond noise: {', '.join(bad) or 'none'}")
+            rows = [
+                [name, *np.mean([np.mean(of[n], axis=0) for n in group_names if n in of], axis=0).tolist()]
+                for name, of in scores.items()
+                if any(n in of for n in group_names)
+            ]
+            table(
+                f"{count} random gold, {title} ({len(group_names)}), {seeds} seeds",
+                ["method", *FIGURES[:5]],
+                rows,
+            )
+        bad = [
+            f"{name} {100 * np.mean(gaps):+.1f}±{196 * np.std(gaps, ddof=1) / np.sqrt(seeds):.1f}"
+            for name, gaps in short.items()
+            if np.mean(gaps) + 1.96 * np.std(gaps, ddof=1) / np.sqrt(seeds) < -0.005
+        ]
+        print(
+            f"\nMore than half a point below the better of majority and best single rule, beyond noise: {', '.join(bad) or 'none'}"
+        )
 
 
 def gold_only(data: VoteSet, gold: NDArray[np.int64] | None) -> FloatArray:
@@ -238,7 +269,9 @@ def _split(data: VoteSet, count: int, seed: int) -> tuple[NDArray[np.int64], NDA
     return gold, np.setdiff1d(known, drawn)
 
 
-def _shortfall(probabilities: FloatArray, data: VoteSet, gold: NDArray[np.int64], rest: NDArray[np.int64]) -> float:
+def _shortfall(
+    probabilities: FloatArray, data: VoteSet, gold: NDArray[np.int64], rest: NDArray[np.int64]
+) -> float:
     """Accuracy minus that of the better of majority vote and the rule that looks best on the gold."""
     labels = data.gold[rest]
     majority = correctness(majority_shares(data.votes[rest], data.n_classes, None), labels).mean()
@@ -261,8 +294,28 @@ def judges(seeds: int) -> None:
             bayes = PEERS["crowd-kit Dawid-Skene"][1](votes, 2, None)[300:]
             naive.append(bayes.max(axis=1).mean() - correctness(bayes, labels[300:]).mean())
         within = float(np.mean(np.abs(np.array(estimates) / truth - 1) <= 0.15))
-        rows.append([truth, float(np.mean(estimates)), within, 100 * float(np.mean(gaps)), 100 * float(np.max(np.abs(gaps))), 100 * float(np.mean(naive))])
-    table(f"Nine simulated judges, 300 gold, {seeds} seeds", ["true n_eff", "estimate", "share within 15 %", "confidence - accuracy, points", "largest", "the same for Dawid-Skene"], rows)
+        rows.append(
+            [
+                truth,
+                float(np.mean(estimates)),
+                within,
+                100 * float(np.mean(gaps)),
+                100 * float(np.max(np.abs(gaps))),
+                100 * float(np.mean(naive)),
+            ]
+        )
+    table(
+        f"Nine simulated judges, 300 gold, {seeds} seeds",
+        [
+            "true n_eff",
+            "estimate",
+            "share within 15 %",
+            "confidence - accuracy, points",
+            "largest",
+            "the same for Dawid-Skene",
+        ],
+        rows,
+    )
 
 
 def skewed(runs: Mapping[str, Predict], seeds: int) -> None:
@@ -273,7 +326,11 @@ def skewed(runs: Mapping[str, Predict], seeds: int) -> None:
             votes, labels = skewed_panel(4000, np.random.default_rng(seed))
             found.append(quality(predict(VoteSet("skewed", votes, labels, 4, None), None), labels))
         rows.append([name, *np.mean(found, axis=0).tolist()])
-    table(f"Classes 90/5/3/2, nine correlated judges and three heuristics, no gold, {seeds} seeds", ["method", *FIGURES[:5]], rows)
+    table(
+        f"Classes 90/5/3/2, nine correlated judges and three heuristics, no gold, {seeds} seeds",
+        ["method", *FIGURES[:5]],
+        rows,
+    )
 
 
 def _without_text(runs: Mapping[str, Predict]) -> dict[str, Predict]:
@@ -284,18 +341,30 @@ def speed(sets: Sequence[VoteSet], runs: Mapping[str, Predict]) -> None:
     source = next(data for data in sets if data.votes.shape[1] == 10)
     drawn = np.random.default_rng(0).integers(0, len(source.votes), SPEED_ROWS)
     large = VoteSet("large", source.votes[drawn], source.gold[drawn], source.n_classes)
-    rows = [[name, *measured(runs[name], large, None)[1:]] for name in ("promptlabel auto", "Snorkel") if name in runs]
-    table(f"{SPEED_ROWS:,} x 10 votes resampled from {source.name}: fit and predict", ["method", "CPU s", "MiB"], rows)
+    rows = [
+        [name, *measured(runs[name], large, None)[1:]]
+        for name in ("promptlabel auto", "Snorkel")
+        if name in runs
+    ]
+    table(
+        f"{SPEED_ROWS:,} x 10 votes resampled from {source.name}: fit and predict",
+        ["method", "CPU s", "MiB"],
+        rows,
+    )
     patterns, _ = group(large.votes, large.n_classes)
     started = time.process_time()
     LabelModel(large.n_classes).fit_patterns(patterns.votes, patterns.counts)
-    print(f"\nRefit from {len(patterns.votes)} stored patterns: {1000 * (time.process_time() - started):.1f} ms CPU")
+    print(
+        f"\nRefit from {len(patterns.votes)} stored patterns: {1000 * (time.process_time() - started):.1f} ms CPU"
+    )
     wide = np.random.default_rng(1).integers(-1, 3, (5000, 88)).astype(np.int8)
     print(f"\n88 rules: {np.isnan(LabelModel(3).fit(wide).predict_proba(wide)).sum()} NaN")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--sets", default="", help="names, separated by commas; default: all")
     parser.add_argument("--methods", default="", help="names, separated by commas; default: all")
@@ -307,7 +376,11 @@ def main() -> None:
         raise SystemExit(f"{options.data} is not there; give --data DIR")
     sets = read_sets(options.data, [name for name in options.sets.split(",") if name])
     wanted = [name for name in options.methods.split(",") if name]
-    runs = {name: run for name, run in methods().items() if not wanted or name in wanted or name == "majority vote"}
+    runs = {
+        name: run
+        for name, run in methods().items()
+        if not wanted or name in wanted or name == "majority vote"
+    }
     parts = {
         "nogold": lambda: without_gold(sets, runs),
         "gold": lambda: with_gold(sets, [int(count) for count in options.gold.split(",")], options.seeds),

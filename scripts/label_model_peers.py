@@ -60,12 +60,19 @@ def crowdlab(votes: Votes, n_classes: int, text: list[str] | None) -> FloatArray
         warnings.simplefilter("ignore")
         unseen = cross_val_predict(classifier, words[covered], taught, cv=5, method="predict_proba")
         probabilities[np.ix_(covered, classes)] = unseen
-        probabilities[np.ix_(~covered, classes)] = classifier.fit(words[covered], taught).predict_proba(words[~covered])
+        probabilities[np.ix_(~covered, classes)] = classifier.fit(words[covered], taught).predict_proba(
+            words[~covered]
+        )
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         panel = np.where(votes[covered] >= 0, votes[covered], np.nan).astype(float)
         panel = panel[:, ~np.isnan(panel).all(axis=0)]
-        quality = get_label_quality_multiannotator(panel, probabilities[covered], verbose=False)["label_quality"]
-    label, score = quality["consensus_label"].to_numpy(int), quality["consensus_quality_score"].to_numpy(float)
+        quality = get_label_quality_multiannotator(panel, probabilities[covered], verbose=False)[
+            "label_quality"
+        ]
+    label, score = (
+        quality["consensus_label"].to_numpy(int),
+        quality["consensus_quality_score"].to_numpy(float),
+    )
     spread = np.repeat(((1 - score) / (n_classes - 1))[:, None], n_classes, axis=1)
     spread[np.arange(len(label)), label] = score
     probabilities[covered] = spread

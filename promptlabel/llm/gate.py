@@ -29,8 +29,8 @@ class Gate:
 
     One request goes first, alone, so that a bad key costs one call. After its success up to `ceiling` are
     open at once. Each 429 says that one too many was open and takes a place away; every 8 successes give one
-    back, so that about one request in nine probes for more. A wait that the server asks for holds everybody, and so
-    does a row of failures as long as a quarter of the ceiling (circuit breaker); afterwards one request tries alone again.
+    back. A wait that the server asks for holds everybody, and so does a row of failures as long as a quarter
+    of the ceiling (circuit breaker); afterwards one request tries alone again.
     """
 
     def __init__(

@@ -58,6 +58,9 @@ class LlamaCpp:
         weights: a GGUF file.
         threads: of one evaluation; None takes `default_threads`.
 
+    Attributes:
+        window: the most tokens of one text with its answer; less than `WINDOW` where the model knows less.
+
     Raises:
         ModelError: the file cannot be loaded.
     """
@@ -73,6 +76,7 @@ class LlamaCpp:
                 f"{weights} cannot be loaded: {error}", cause="bad_weights", permanent=True
             ) from None
         self._address = self._server.listening_address.removeprefix("http://")
+        self.window = min(WINDOW, self._request("GET", "/props")["default_generation_settings"]["n_ctx"])
 
     def tokens(self, text: str, *, beginning: bool = False) -> Tokens:
         """The text's tokens, after the model's own opening token for the beginning of a text.
@@ -80,7 +84,7 @@ class LlamaCpp:
         What looks like a control token in the text is text.
         """
         body = {"content": text, "add_special": beginning, "parse_special": False}
-        return tuple(self._post("/tokenize", body)["tokens"])
+        return tuple(self._request("POST", "/tokenize", body)["tokens"])
 
     def read(self, text: Tokens, branchings: Mapping[Tokens, Tokens], slot: int) -> Reading:
         """The log-probabilities of what may follow at each branching after the text, evaluated in the slot."""
@@ -121,11 +125,11 @@ class LlamaCpp:
             raise ModelError(str(completion["error"]["message"]), cause="bad_request")
         return completion
 
-    def _post(self, path: str, body: object) -> Any:
+    def _request(self, method: str, path: str, body: object = None) -> Any:
         connection = http.client.HTTPConnection(self._address)
         try:
             headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
-            connection.request("POST", path, orjson.dumps(body), headers)
+            connection.request(method, path, orjson.dumps(body), headers)
             return orjson.loads(connection.getresponse().read())
         finally:
             connection.close()

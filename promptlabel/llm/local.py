@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Lock
 
 from promptlabel.errors import Fault, InputError, MissingExtraError
-from promptlabel.llm.fewshot import FewShotTokenizer, FewShotTokens
-from promptlabel.llm.llamacpp import SLOTS, WINDOW, LlamaCpp, require_llamacpp
-from promptlabel.llm.scoring import Reading, Tokens, answer, branchings
+from promptlabel.llm.fewshot import FewShotTokenizer
+from promptlabel.llm.llamacpp import SLOTS, LlamaCpp, require_llamacpp
+from promptlabel.llm.scoring import Tokens, answer, branchings
 from promptlabel.records import Answer, Decode, Question, Usage
 from promptlabel.settings import ModelSettings
 
@@ -45,8 +45,7 @@ class LocalClient:
         self._weights = find_weights(name, settings.model)
         self._threads = settings.threads
         self._loading = Lock()
-        self._loaded: LlamaCpp | None = None
-        self._tokenizer = FewShotTokenizer(self._tokenize, WINDOW)
+        self._loaded: tuple[LlamaCpp, FewShotTokenizer] | None = None
         self._slots = Slots(SLOTS)
 
     async def ask(self, question: Question) -> Answer:
@@ -55,15 +54,17 @@ class LocalClient:
         Raises:
             ModelError: the weights cannot be loaded.
         """
-        tokens = await asyncio.to_thread(self._tokenizer.tokens, question)
+        model, tokenizer = await asyncio.to_thread(self._load)
+        tokens = await asyncio.to_thread(tokenizer.tokens, question)
         self.truncated += tokens.truncated
+        wanted = branchings(tokens.paths.values())
         async with self._slots.hold(tokens.head) as slot:
-            reading = await asyncio.to_thread(self._read, tokens, slot)
+            reading = await asyncio.to_thread(model.read, tokens.text, wanted, slot)
         return answer(tokens.paths, reading)
 
     def count_tokens(self, question: Question) -> Usage:
         """Exactly the tokens that `ask` will report, by the model's own vocabulary; loads the model."""
-        return self._tokenizer.tokens(question).usage()
+        return self._load()[1].tokens(question).usage()
 
     def price(self, usage: Usage) -> float:  # noqa: ARG002 - the protocol's argument
         """Nothing: 0 US dollars."""
@@ -71,21 +72,16 @@ class LocalClient:
 
     async def close(self) -> None:
         """Nothing; the model's memory is given back."""
-        model, self._loaded = self._loaded, None
-        if model is not None:
-            await asyncio.to_thread(model.close)
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await asyncio.to_thread(loaded[0].close)
 
-    def _read(self, tokens: FewShotTokens, slot: int) -> Reading:
-        return self._model().read(tokens.text, branchings(tokens.paths.values()), slot)
-
-    def _model(self) -> LlamaCpp:
+    def _load(self) -> tuple[LlamaCpp, FewShotTokenizer]:
         with self._loading:
             if self._loaded is None:
-                self._loaded = LlamaCpp(self._weights, self._threads)
+                model = LlamaCpp(self._weights, self._threads)
+                self._loaded = model, FewShotTokenizer(model.tokens, model.window)
             return self._loaded
-
-    def _tokenize(self, text: str, *, beginning: bool = False) -> Tokens:
-        return self._model().tokens(text, beginning=beginning)
 
 
 class Slots:

@@ -39,22 +39,19 @@ from promptlabel.store.contract import (
     Spent,
     VoteTable,
 )
+from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
 from promptlabel.store.journal import SEGMENT_BYTES, Journal, encode, erase, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
 from promptlabel.store.rows import (
     attempt_row,
-    drop_entry,
     event_from,
     event_row,
     gold_row,
-    replacement_entry,
     replacement_row,
-    review_entry,
     review_row,
     to_json,
     trace_row,
-    vote_entries,
     vote_row,
 )
 from promptlabel.store.sql import query

@@ -7,10 +7,11 @@ from itertools import groupby
 
 from promptlabel.errors import StoreDamagedError
 from promptlabel.store.connection import Connection
+from promptlabel.store.entries import row_of
 from promptlabel.store.journal import Entry, Line
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.people_tables import insert_review
-from promptlabel.store.rows import chunks, row_of
+from promptlabel.store.rows import chunks
 from promptlabel.store.sql import query
 from promptlabel.store.vote_tables import drop_failed, insert_attempts, insert_votes, replace_votes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -25,27 +25,9 @@ from promptlabel.records import (
     trace_record,
 )
 from promptlabel.store.connection import Row
-from promptlabel.store.journal import Entry
 
 T = TypeVar("T")
 
-VOTE_COLUMNS: Final = (
-    "key", "trace_id", "task", "rule_hash", "model_hash", "status", "label", "confidence", "distribution",
-    "sample", "request", "raw", "cause", "rationale",
-)  # fmt: skip
-REPLACEMENT_COLUMNS: Final = ("key", "status", "label", "confidence", "distribution")
-ATTEMPT_COLUMNS: Final = (
-    "request", "task", "rule", "model", "timestamp", "seconds", "cause", "input_tokens", "output_tokens",
-    "cached_tokens", "usd",
-)  # fmt: skip
-REVIEW_COLUMNS: Final = (
-    "event_id", "trace_id", "task", "reviewer", "action", "timestamp", "label", "blind", "seconds", "lane",
-    "probability", "undoes",
-)  # fmt: skip
-
-_JSON_COLUMNS: Final = frozenset({"distribution", "raw"})
-_REQUEST: Final = VOTE_COLUMNS.index("request")
-_RAW: Final = VOTE_COLUMNS.index("raw")
 _KEY_DIGITS: Final = 32
 
 
@@ -127,7 +109,7 @@ def vote_row(vote: Vote) -> Row:
         to_json(vote.distribution) if vote.distribution is not None else None,
         vote.sample,
         _digest(vote.request) if vote.request is not None else None,
-        to_json(vote.raw) if vote.raw is not None else None,
+        _answer_json(vote.raw) if vote.raw is not None else None,
         vote.cause,
         vote.rationale,
     )
@@ -231,46 +213,6 @@ def pick_from(row: Row) -> Pick:
     return Pick(trace_id, task, lane, score, probability, reason, orjson.loads(parts))
 
 
-def vote_entries(votes: Sequence[Row], attempts: Sequence[Row]) -> Iterator[Entry]:
-    """Journal entries: each model-made vote with the attempts for it, then the attempts that gave no vote."""
-    waiting: dict[str, list[Entry]] = {}
-    for attempt in attempts:
-        waiting.setdefault(attempt[0], []).append(dict(zip(ATTEMPT_COLUMNS, attempt, strict=True)))
-    for row in votes:
-        if row[_REQUEST] is not None or row[_RAW] is not None:
-            yield {
-                "kind": "vote",
-                "vote": _fields(VOTE_COLUMNS, row),
-                "attempts": waiting.pop(row[_REQUEST], ()),
-            }
-    rest = [attempt for some in waiting.values() for attempt in some]
-    if rest:
-        yield {"kind": "attempts", "attempts": rest}
-
-
-def replacement_entry(row: Row) -> Entry:
-    """The journal entry of a row of `replacing_votes`."""
-    return {"kind": "replace", "vote": _fields(REPLACEMENT_COLUMNS, row)}
-
-
-def drop_entry(keys: Sequence[str]) -> Entry:
-    """The journal entry for failed votes taken out of the way."""
-    return {"kind": "drop", "keys": keys}
-
-
-def review_entry(row: Row) -> Entry:
-    """The journal entry of a row of `reviews`."""
-    return {"kind": "review", "review": dict(zip(REVIEW_COLUMNS, row, strict=True))}
-
-
-def row_of(fields: Mapping[str, Any]) -> Row:
-    """The row that a journal entry's object was made of."""
-    return tuple(
-        to_json(value) if name in _JSON_COLUMNS and value is not None else value
-        for name, value in fields.items()
-    )
-
-
 def to_json(value: object) -> str:
     """Compact JSON; dataclasses become objects."""
     return orjson.dumps(value, default=dict).decode()
@@ -317,11 +259,22 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _fields(columns: Sequence[str], row: Row) -> Entry:
-    return {
-        name: orjson.Fragment(value) if name in _JSON_COLUMNS and value is not None else value
-        for name, value in zip(columns, row, strict=True)
-    }
+def _answer_json(answer: Answer) -> str:
+    # Spelled out because a dataclass with slots takes orjson four times as long as a dict.
+    usage = answer.usage
+    return to_json(
+        {
+            "text": answer.text,
+            "distribution": answer.distribution,
+            "outside": answer.outside,
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_tokens": usage.cached_tokens,
+            },
+            "usd": answer.usd,
+        }
+    )
 
 
 def _digest(key: str) -> str:

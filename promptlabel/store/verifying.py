@@ -11,18 +11,18 @@ from typing import Final
 from uuid import UUID
 
 from promptlabel.store.connection import Connection, Row, stream
-from promptlabel.store.journal import Line, encode, read
-from promptlabel.store.ledger import COUNTED, NOTHING, Commit, Ledger, Sum, link, total
-from promptlabel.store.migrations import migrate
-from promptlabel.store.replay import apply
-from promptlabel.store.rows import (
+from promptlabel.store.entries import (
     REPLACEMENT_COLUMNS,
     VOTE_COLUMNS,
-    chunks,
     replacement_entry,
     review_entry,
     vote_entries,
 )
+from promptlabel.store.journal import Line, encode, read
+from promptlabel.store.ledger import COUNTED, NOTHING, Commit, Ledger, Sum, link, total
+from promptlabel.store.migrations import migrate
+from promptlabel.store.replay import apply
+from promptlabel.store.rows import chunks
 from promptlabel.store.sql import query
 
 JOURNALED: Final = ("votes", "attempts", "reviews")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,11 +18,13 @@ from rich.progress import (
 
 from promptlabel.records import Vote
 
+_REDRAW: Final = 0.1
+
 _stderr = Console(stderr=True, highlight=False)
 
 
 class VoteProgress:
-    """A bar that moves by one a vote; it stays silent where stderr is no terminal, or JSON was asked for."""
+    """A bar of votes; it stays silent where stderr is no terminal, or JSON was asked for."""
 
     def __init__(self, as_json: bool) -> None:
         self._bar = Progress(
@@ -37,18 +40,23 @@ class VoteProgress:
             transient=True,
         )
         self._task = self._bar.add_task("votes", total=None, rate="", note="")
+        self._cast = 0
         self._faults = 0
         self._usd = 0.0
+        self._drawn = 0.0
 
     def begin(self, votes: int) -> None:
         """Nothing; the bar's length is known."""
         self._bar.update(self._task, total=votes)
 
     def cast(self, vote: Vote, usd: float) -> None:
-        """Nothing; the bar moves by one."""
+        """Nothing; the vote is counted, and the bar moves if it has not done so for a tenth of a second."""
+        self._cast += 1
         self._faults += vote.status in ("malformed", "error")
         self._usd += usd
-        self._bar.update(self._task, advance=1, rate=self._rate(), note=self._note())
+        if time.monotonic() - self._drawn > _REDRAW:
+            self._drawn = time.monotonic()
+            self._bar.update(self._task, completed=self._cast, rate=self._rate(), note=self._note())
 
     def _rate(self) -> str:
         speed = self._bar.tasks[0].speed

@@ -37,7 +37,9 @@ def test_log_loss_is_scikit_learns(seed):
 @given(seeds)
 def test_brier_score_is_scikit_learns_on_two_classes_doubled(seed):
     probabilities, labels = sample(seed, classes=2)
-    assert brier_score(probabilities, labels) == pytest.approx(2 * brier_score_loss(labels, probabilities[:, 1]))
+    assert brier_score(probabilities, labels) == pytest.approx(
+        2 * brier_score_loss(labels, probabilities[:, 1])
+    )
 
 
 def test_a_tie_is_right_by_its_share():

@@ -21,6 +21,7 @@ def majority(rows, balance=(1 / 3, 1 / 3, 1 / 3)):
     return fitted.predict_proba(patterns)[inverse]
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
 @given(votes)
 def test_it_is_crowd_kits_majority_vote(rows):
     from crowdkit.aggregation import MajorityVote

@@ -36,9 +36,7 @@ def test_examples_come_first_then_the_prompt():
     words = Words()
     tokens = FewShotTokenizer(words, 1000).tokens(Question("It hums.", ("good", "bad"), SHOTS))
     assert words.text(tokens.text) == (
-        "<s>It works.\nAnswer: good\n\n"
-        "It broke.\nAnswer: bad\n\n"
-        "It hums.\nAnswer:"
+        "<s>It works.\nAnswer: good\n\nIt broke.\nAnswer: bad\n\nIt hums.\nAnswer:"
     )
     assert {name: words.text(path) for name, path in tokens.paths.items()} == {"good": " good", "bad": " bad"}
     assert not tokens.truncated
@@ -47,7 +45,9 @@ def test_examples_come_first_then_the_prompt():
 @pytest.mark.parametrize("shots", [(), SHOTS, SHOTS[:1]])
 def test_answers_that_no_example_shows_are_named_at_the_top(shots):
     words = Words()
-    text = words.text(FewShotTokenizer(words, 1000).tokens(Question("?", ("good", "bad", "unsure"), shots)).text)
+    text = words.text(
+        FewShotTokenizer(words, 1000).tokens(Question("?", ("good", "bad", "unsure"), shots)).text
+    )
     assert text.startswith("<s>The answer is one of: good, bad, unsure.\n\n")
 
 
