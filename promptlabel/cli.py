@@ -209,7 +209,9 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     "--port", type=click.IntRange(0, 65535), default=8711, show_default=True, help="0 is any free one."
 )
 @click.option("--reviewer", default="reviewer", show_default=True, help="The name of the first reviewer.")
-@click.option("--reviewers", type=click.IntRange(min=1), default=1, show_default=True, help="Reviewers a trace.")
+@click.option(
+    "--reviewers", type=click.IntRange(min=1), default=1, show_default=True, help="Reviewers a trace."
+)
 @_on_votes
 def review(
     port: int, reviewer: str, reviewers: int, project: Path, tasks: tuple[str, ...], as_json: bool

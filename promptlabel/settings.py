@@ -53,7 +53,9 @@ class ModelSettings(StrictModel):
     @property
     def identity(self) -> str:
         """The digest of what changes a model's answers: provider, weights, temperature, length, way of scoring."""
-        return digest([self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None])
+        return digest(
+            [self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None]
+        )
 
     @property
     def calibration(self) -> Literal["batch", "none"]:

@@ -60,9 +60,9 @@ def crowdlab(votes: Votes, n_classes: int, text: list[str] | None) -> FloatArray
         warnings.simplefilter("ignore")
         unseen = cross_val_predict(classifier, words[covered], taught, cv=5, method="predict_proba")
         probabilities[np.ix_(covered, classes)] = unseen
-        probabilities[np.ix_(~covered, classes)] = classifier.fit(words[covered], taught).predict_proba(
-            words[~covered]
-        )
+        if not covered.all():
+            fitted = classifier.fit(words[covered], taught)
+            probabilities[np.ix_(~covered, classes)] = fitted.predict_proba(words[~covered])
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         panel = np.where(votes[covered] >= 0, votes[covered], np.nan).astype(float)
         panel = panel[:, ~np.isnan(panel).all(axis=0)]

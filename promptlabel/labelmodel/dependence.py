@@ -16,6 +16,7 @@ Source = Literal["gold", "agreement"]
 LEAST_SHARED_ROWS = 10
 REDUNDANT = 0.5
 SMALLEST_SPREAD = 1e-12
+ENOUGH_PATTERNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ def from_gold(gold: Labelled) -> Dependence:
 def from_agreement(patterns: Patterns, posterior: FloatArray) -> Dependence:
     """Error correlations guessed without gold: expected errors under a posterior [u, K] of all the votes.
 
-    Errors that most rules share look like the truth from here, so this sees too little correlation.
+    Errors that most rules share look like the truth from here, so this sees too little correlation. Of very
+    many patterns an even spread of some ten thousand is looked at.
     """
-    return Dependence("agreement", _pairwise(patterns, posterior))
+    step = max(1, len(posterior) // ENOUGH_PATTERNS)
+    return Dependence("agreement", _pairwise(patterns.every(step), posterior[::step]))
 
 
 def _pairwise(patterns: Patterns, truth: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Which estimator to ship: cross-validated log loss on gold, with the benefit of the doubt to the simpler one."""
+"""Which estimator to ship: cross-validated log loss on gold, with the benefit of the doubt to the safer one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compare(
 def choose(held_out: Mapping[str, FloatArray], gold: Labelled) -> Choice:
     """The first candidate, in the given order, whose loss is within one standard error of the least.
 
-    `held_out` runs from the simplest to the most elaborate; the standard error is of the paired difference.
+    `held_out` runs from the safest to the boldest; the standard error is of the paired difference.
     """
     losses = {name: row_losses(probabilities, gold.labels) for name, probabilities in held_out.items()}
     least = min(losses, key=lambda name: losses[name].mean())
@@ -54,4 +54,4 @@ def _within_one_error(losses: FloatArray, least: FloatArray) -> bool:
 def _reason(name: str, least: str) -> str:
     if name == least:
         return f"{name} has the least cross-validated log loss on gold"
-    return f"{name} is simpler and within one standard error of {least}, which has the least log loss on gold"
+    return f"{name} is safer and within one standard error of {least}, which has the least log loss on gold"

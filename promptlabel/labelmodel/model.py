@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from promptlabel.errors import Fault
 from promptlabel.labelmodel import fitting
@@ -27,6 +27,7 @@ from promptlabel.labelmodel.text_evidence import (
     study_rows,
 )
 from promptlabel.labelmodel.validation import (
+    check_together,
     checked_balance,
     checked_counts,
     checked_gold,
@@ -36,6 +37,10 @@ from promptlabel.labelmodel.validation import (
     checked_votes,
 )
 
+PIECE = 20_000
+READING = ("auto", "anchored")
+
+BoolArray = NDArray[np.bool_]
 SoftVotes = Mapping[int, ArrayLike]
 
 
@@ -47,7 +52,8 @@ class _Reader:
     evidence: TextEvidence
 
     def read(self, text: Sequence[str]) -> FloatArray:
-        return self.evidence.of(in_words(text, self.vectorizer))
+        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)] or [text]
+        return np.concatenate([self.evidence.of(in_words(piece, self.vectorizer)) for piece in pieces])
 
 
 class LabelModel:
@@ -93,25 +99,30 @@ class LabelModel:
         Args:
             votes: int array [n, m], -1 = abstain.
             gold: int array [n], -1 = unknown.
-            text: n strings; what their words say is learnt and used as further evidence.
+            text: n strings; "auto" and "anchored" learn what their words say and use it as further evidence.
             soft: for some columns of `votes`, distributions [n, K] that replace its votes, NaN rows for none.
             random: bool array [n], gold drawn at random, from which alone the class balance is read; default all.
 
         Raises:
             VotesError: a ValueError that lists what is wrong.
         """
-        rows, distributions = self._checked(votes, soft)
+        rows = checked_votes(votes, self.n_classes)
         if not len(rows):
             raise VotesError(Fault("has no rows; a label model needs one trace or more", key="votes"))
-        labels = checked_gold(gold, len(rows), self.n_classes)
-        drawn = checked_random(random, len(rows))
-        checked_text(text, len(rows))
-        patterns, inverse = group(rows, self.n_classes, distributions)
-        gold_rows = _in_canonical_order(inverse, GoldRows(np.flatnonzero(labels >= 0), labels, drawn), text)
-        if text is None or not any(map(str.strip, text)):
-            self._reader = None
-            return self._fit(patterns, gold_rows.labelled(patterns, inverse))
-        return self._fit(patterns, self._read(text, patterns, inverse, gold_rows))
+        check_together(
+            lambda: checked_gold(gold, len(rows), self.n_classes),
+            lambda: checked_random(random, len(rows)),
+            lambda: checked_text(text, len(rows)),
+            lambda: checked_soft(soft, rows.shape, self.n_classes),
+        )
+        patterns, inverse = group(rows, self.n_classes, checked_soft(soft, rows.shape, self.n_classes))
+        gold_rows = _gold_rows(
+            checked_gold(gold, len(rows), self.n_classes), checked_random(random, len(rows)), inverse, text
+        )
+        self._reader = None
+        if text is not None and self.method in READING and any(map(str.strip, text)):
+            return self._fit(patterns, self._read(text, patterns, inverse, gold_rows))
+        return self._fit(patterns, gold_rows.labelled(patterns, inverse))
 
     def fit_patterns(
         self, patterns: ArrayLike, counts: ArrayLike, gold_counts: ArrayLike | None = None
@@ -146,13 +157,15 @@ class LabelModel:
             VotesError: a ValueError that lists what is wrong.
         """
         fitted = self._ready()
-        rows, distributions = self._checked(votes, soft)
-        checked_text(text, len(rows))
+        rows = checked_votes(votes, self.n_classes)
+        check_together(
+            lambda: checked_text(text, len(rows)), lambda: checked_soft(soft, rows.shape, self.n_classes)
+        )
         if rows.shape[1] != self._n_rules:
             raise VotesError(Fault(f"has {rows.shape[1]} columns; fitted on {self._n_rules}", key="votes"))
-        patterns, inverse = group(rows, self.n_classes, distributions)
+        patterns, inverse = group(rows, self.n_classes, checked_soft(soft, rows.shape, self.n_classes))
         if text is None or self._reader is None:
-            return fitted.predict_proba(patterns)[inverse]
+            return fitted.predict_proba(patterns).take(inverse, axis=0)
         return fitted.predict_proba(patterns.take(inverse, self._reader.read(text)))
 
     def _fit(self, patterns: Patterns, gold: Labelled) -> Self:
@@ -175,18 +188,15 @@ class LabelModel:
         self._reader = _Reader(vectorizer, self_train(lesson, stack, balance))
         return gold.labelled(patterns, inverse, unseen_evidence(lesson, stack, balance))
 
-    def _checked(self, votes: ArrayLike, soft: SoftVotes | None) -> tuple[IntArray, dict[int, FloatArray]]:
-        rows = checked_votes(votes, self.n_classes)
-        return rows, checked_soft(soft, rows.shape, self.n_classes)
-
     def _ready(self) -> Fitted:
         if self._fitted is None:
             raise VotesError("the label model is not fitted yet: call fit first")
         return self._fitted
 
 
-def _in_canonical_order(inverse: IntArray, gold: GoldRows, text: Sequence[str] | None) -> GoldRows:
-    """The labelled rows in an order that does not depend on the order of the traces."""
-    words = np.zeros(len(gold.rows)) if text is None else np.array([text[int(row)] for row in gold.rows])
-    rows = gold.rows[np.lexsort((words, gold.random[gold.rows], gold.labels[gold.rows], inverse[gold.rows]))]
-    return GoldRows(rows, gold.labels[rows], gold.random[rows])
+def _gold_rows(labels: IntArray, drawn: BoolArray, inverse: IntArray, text: Sequence[str] | None) -> GoldRows:
+    """The labelled rows, in an order that does not depend on the order of the traces."""
+    known = np.flatnonzero(labels >= 0)
+    words = np.zeros(len(known)) if text is None else np.array([text[row] for row in known.tolist()])
+    rows = known[np.lexsort((words, drawn[known], labels[known], inverse[known]))]
+    return GoldRows(rows, labels[rows].astype(np.int64), drawn[rows])

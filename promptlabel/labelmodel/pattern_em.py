@@ -7,11 +7,12 @@ each vote one class, ends with one class for everything.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
 from promptlabel.labelmodel.base import Labelled, tempering
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
@@ -29,32 +30,43 @@ class PatternEM:
     each class counts as well: needed for rules that only ever vote one class. Without it they are taken
     over the rule's votes. When inferring, an abstain is no evidence in either case.
 
-    `learnt_balance` is the power, zero to one, to which the class shares of the posterior enter the prior
-    after each step; at one the balance is learnt freely, which collapses on one-class rules.
+    With `learns_balance` the class shares of each step are the prior of the next. That keeps EM from
+    splitting one large class into several while it estimates the rates; for inference they count only to
+    the power `balance_trust`, since shares learnt from votes alone repeat the votes' own bias.
     """
 
     abstain_is_outcome: bool = True
-    learnt_balance: float = 0.0
+    learns_balance: bool = False
+    balance_trust: float = 0.0
     name: str = "em"
 
     def fit(self, patterns: Patterns, gold: Labelled, balance: FloatArray) -> Self:
         """Itself, with log rates [m*K, K]: log P(rule j votes l | class k) at row j*K+l, column k."""
-        self.log_balance = np.log(balance)
         posterior = _shares(patterns, balance)
         for _ in range(STEPS):
             self.log_rates = self._estimated(patterns, posterior, gold)
-            self.log_balance = np.log(balance) + self.learnt_balance * _log_class_shares(patterns, posterior)
-            posterior = self._posterior(patterns, tempered=False)
+            learnt = _log_class_shares(patterns, posterior) if self.learns_balance else np.zeros(len(balance))
+            self.log_shares = np.asarray(log_softmax(np.log(balance) + learnt))
+            posterior = softmax(patterns.design @ self.log_rates + self.log_shares, axis=1)
+        self.log_given, self.log_learnt = np.log(balance), learnt
         return self
+
+    def trusting(self, balance_trust: float) -> Self:
+        """The same fit with the learnt balance trusted this far."""
+        other = copy(self)
+        other.balance_trust = balance_trust
+        return other
 
     def predict_proba(self, patterns: Patterns) -> FloatArray:
         """Float array [u, K], rows sum to one."""
-        return self._posterior(patterns, tempered=True)
+        weight = tempering(patterns.votes_per_row)[:, None]
+        log_balance = self.log_given + self.balance_trust * self.log_learnt
+        return np.asarray(softmax(weight * (patterns.design @ self.log_rates) + log_balance, axis=1))
 
-    def _posterior(self, patterns: Patterns, *, tempered: bool) -> FloatArray:
-        weight = tempering(patterns.votes_per_row)[:, None] if tempered else 1.0
-        scores = weight * (patterns.design @ self.log_rates) + self.log_balance
-        return np.asarray(softmax(scores, axis=1))
+    def log_likelihood(self, patterns: Patterns) -> float:
+        """The log probability of all votes, abstains left out, under the rates and the estimating prior."""
+        scores = patterns.design @ self.log_rates + self.log_shares
+        return float(patterns.counts @ logsumexp(scores, axis=1))
 
     def _estimated(self, patterns: Patterns, posterior: FloatArray, gold: Labelled) -> FloatArray:
         weighted, labelled = posterior * patterns.counts[:, None], gold.one_hot * GOLD_WEIGHT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,21 @@ from promptlabel.records import ABSTAIN
 
 SUM_TOLERANCE = 1e-6
 LEAST_CLASSES = 2
+
+
+def check_together(*checks: Callable[[], object]) -> None:
+    """Nothing when every check passes.
+
+    Raises:
+        VotesError: the faults of all checks that failed, at once.
+    """
+    faults: list[Fault] = []
+    for check in checks:
+        try:
+            check()
+        except VotesError as error:
+            faults.extend(error.faults)
+    _raise(iter(faults))
 
 
 def checked_votes(votes: ArrayLike, n_classes: int) -> IntArray:

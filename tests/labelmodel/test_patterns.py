@@ -61,3 +61,10 @@ def test_take_repeats_rows():
     patterns, inverse = group(np.array([[1], [0], [1]]), 2)
     assert patterns.take(inverse).votes.tolist() == [[1], [0], [1]]
     assert patterns.take(inverse).counts.tolist() == [1, 1, 1]
+
+
+def test_every_second_pattern_keeps_its_count():
+    patterns, _ = group(np.array([[0], [0], [1], [2]]), 3)
+    assert patterns.every(2).votes.tolist() == [[0], [2]]
+    assert patterns.every(2).counts.tolist() == [2, 1]
+    assert patterns.every(1) is patterns

@@ -81,7 +81,7 @@ class TestWithTheModel:
 
 
 def test_the_missing_runtime_comes_with_its_command(monkeypatch):
-    monkeypatch.setattr(llamacpp, "find_spec", lambda name: None)
+    monkeypatch.setattr(llamacpp, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'promptlabel\[local\]'"):
         require_llamacpp()
 

