@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -211,11 +212,12 @@ def _freeze(report: Any) -> None:
     else:
         made = f"{report.fresh:,} new" if report.changed else "nothing new, so no new version"
         _say(f"[bold]{report.task}[/] {report.version}: {report.cases:,} cases, {made} ({report.path})")
-    if report.refused:
-        _say(f"{len(report.refused):,} refused:")
-    for refusal in report.refused[:_SHOWN]:
-        _say(f"  {escape(refusal.trace_id)}: {_clip(refusal.reason)}")
-    _rest(report.refused)
+    for reason, number in Counter(refusal.reason for refusal in report.refused).items():
+        _say(f"{number:,} refused: {_clip(reason)}")
+    pairs = [refusal for refusal in report.refused if refusal.match]
+    for refusal in pairs[:_SHOWN]:
+        _say(f"  {escape(refusal.trace_id)} is {_clip(str(refusal.match))}")
+    _rest(pairs)
 
 
 def _file(report: Any) -> None:
