@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from promptlabel.labelmodel.base import Labelled
 from promptlabel.labelmodel.calibration import (
@@ -23,7 +23,7 @@ from promptlabel.records import JsonValue
 Report = dict[str, JsonValue]
 
 BASELINES = ("majority", "best rule")
-INTERVAL = float(norm.ppf(0.975))
+INTERVAL = NormalDist().inv_cdf(0.975)
 
 
 def figures(probabilities: FloatArray, gold: Labelled) -> Report:

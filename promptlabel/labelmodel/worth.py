@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import row_losses
@@ -73,7 +73,7 @@ def without(patterns: Patterns, rule: int) -> Patterns:
 def _added(
     rule: int, make: Callable[[], Estimator], patterns: Patterns, gold: Labelled, balance: Balance
 ) -> FloatArray:
-    rest = Labelled(without(gold.patterns, rule), gold.labels)
+    rest = Labelled(without(gold.patterns, rule), gold.labels, gold.random)
     return row_losses(held_out_proba(make, without(patterns, rule), rest, balance), gold.labels)
 
 
@@ -102,8 +102,8 @@ def _worth(rule: int, patterns: Patterns, gold: Labelled, added: FloatArray, spe
 
 def _interval(right: float, cast: float) -> tuple[float, float]:
     tail = (1.0 - LEVEL) / 2
-    posterior = beta(right + 0.5, cast - right + 0.5)
-    return float(posterior.ppf(tail)), float(posterior.ppf(1.0 - tail))
+    low, high = betaincinv(right + 0.5, cast - right + 0.5, [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def _advice(cast: float, high: float, chance: float, added: float, error: float, spent: float) -> Advice:

@@ -23,7 +23,7 @@ class Client(Protocol):
         ...
 
     def count_tokens(self, question: Question) -> Usage:
-        """The tokens the request will take and the most it can return, counted offline."""
+        """The tokens the request will take and those it will likely return, counted offline."""
         ...
 
     def price(self, usage: Usage) -> float:

@@ -79,8 +79,11 @@ class HostedClient:
         return await self._translated.instruct(question, chat)
 
     def count_tokens(self, question: Question) -> Usage:
-        """Input tokens by the model's own table where it is known, and the most tokens the answer may take."""
-        return Usage(self._counter.input_tokens(question), self._most_output(question))
+        """Input tokens by the model's own table where it is known, and those of the longest answer.
+
+        An answer that gives its reasons is taken to use all the tokens it may.
+        """
+        return Usage(self._counter.input_tokens(question), self._likely_output(question))
 
     def ceiling(self, question: Question) -> Usage:
         """More tokens than the request can take, without counting."""
@@ -98,6 +101,12 @@ class HostedClient:
 
     def _is_own_server(self) -> bool:
         return self._provider == "hosted_vllm" or endpoints.on_this_machine(self._settings.api_base)
+
+    def _likely_output(self, question: Question) -> int:
+        if question.decode == "logprobs" or question.rationale:
+            return self._most_output(question)
+        room = self._endpoint.output_room if self._endpoint else 0
+        return min(self._counter.output_tokens(question) + room, self._most_output(question))
 
     def _most_output(self, question: Question) -> int:
         if question.decode == "logprobs":

@@ -52,6 +52,11 @@ class TokenCounter:
             counted += _schema_tokens(self._table, question.answers, question.rationale)
         return math.ceil(self._factor * counted) + _MESSAGE_FRAME * len(chat) + _CHAT_FRAME
 
+    def output_tokens(self, question: Question) -> int:
+        """Tokens of the longest of the question's answers, in the form it asks for."""
+        forms = [f'{{"answer":"{one}"}}' if question.decode == "json" else one for one in question.answers]
+        return math.ceil(self._factor * max(map(self._count, forms)))
+
     def _count(self, text: str) -> int:
         return sum(
             _line_tokens(self._table, piece)

@@ -168,7 +168,7 @@ def test_with_a_vocabulary_scoring_is_the_best_way(tokenizer_file):
     client = ServedClient("served", settings)
     assert client.decodes == ("logprobs", "json", "text")
     assert client.price(Usage(10, 10)) == 0
-    assert client.count_tokens(Question("It hums", ANSWERS)).output_tokens == settings.max_tokens
+    assert 1 < client.count_tokens(Question("It hums", ANSWERS)).output_tokens < settings.max_tokens
 
 
 @pytest.mark.parametrize(
