@@ -66,7 +66,7 @@ class Translated:
         fields = self._common(chat) | {"max_tokens": self._settings.max_tokens}
         try:
             _, completion = await client.create_with_completion(response_model=form, max_retries=0, **fields)
-        except _instructor_error() as error:
+        except _instructor_errors() as error:
             completion = error.last_completion
             if completion is None:
                 raise _failure(error.__cause__ or error) from None
@@ -126,11 +126,11 @@ def load_litellm() -> ModuleType:
     return litellm
 
 
-def _instructor_error() -> type[Any]:
-    from instructor.core.exceptions import InstructorRetryException
+def _instructor_errors() -> tuple[type[Any], ...]:
+    """Those that hold the completion that Instructor could not use."""
+    from instructor.core.exceptions import IncompleteOutputException, InstructorRetryException
 
-    error: type[Any] = InstructorRetryException
-    return error
+    return InstructorRetryException, IncompleteOutputException
 
 
 def _failure(error: BaseException) -> ModelError:

@@ -168,6 +168,20 @@ def test_an_ill_formed_answer_to_instructor_comes_back_as_it_is_after_one_reques
     assert (answer.text, answer.usage, len(requests)) == ("maybe", Usage(11, 3), 1)
 
 
+def test_an_answer_cut_off_behind_instructor_is_truncated_and_paid_for():
+    cut = {**OPENAI, "choices": [{**OPENAI["choices"][0], "finish_reason": "length"}]}
+
+    async def run():
+        async with Replying(cut) as server:
+            with pytest.raises(ModelError) as caught:
+                await ask("perplexity/sonar", server)
+            return caught.value
+
+    failure = asyncio.run(run())
+    assert failure.cause == "truncated"
+    assert failure.answer.usage == Usage(11, 3)
+
+
 @pytest.mark.parametrize("status", [401, 429])
 def test_a_refusal_behind_instructor_keeps_its_cause(status):
     async def run():
