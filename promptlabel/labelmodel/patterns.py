@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 import scipy.sparse as sp
@@ -138,17 +138,15 @@ def _ranked(keys: NDArray[np.int64]) -> tuple[IntArray, IntArray, IntArray]:
     rank[present] = np.arange(len(present))
     ranks = rank.take(keys)
     rows = np.empty(len(present), np.int64)
-    rows[ranks] = np.arange(len(keys))
+    rows[ranks] = np.arange(len(keys), dtype=np.int32)
     return rows, ranks, tally[present]
 
 
 def row_keys(votes: IntArray, n_classes: int) -> NDArray[np.int64]:
     """Int64 array [n]: equal for equal rows, and in the lexicographic order of the rows."""
     width = max(1, int(np.log(EXACT_FLOAT64) / np.log(n_classes + ABSTAIN_OFFSET)))
-    keys = np.zeros(len(votes), np.int64)
-    for start in range(0, votes.shape[1], width):
-        keys = _joined(keys, _packed(votes[:, start : start + width], n_classes))
-    return keys
+    starts = range(0, votes.shape[1], width)
+    return reduce(_joined, (_packed(votes[:, start : start + width], n_classes) for start in starts))
 
 
 def _packed(block: IntArray, n_classes: int) -> NDArray[np.int64]:
@@ -164,8 +162,6 @@ def _packed(block: IntArray, n_classes: int) -> NDArray[np.int64]:
 
 
 def _joined(high: NDArray[np.int64], low: NDArray[np.int64]) -> NDArray[np.int64]:
-    if not high.any():
-        return low
     _, high_rank = np.unique(high, return_inverse=True)
     low_values, low_rank = np.unique(low, return_inverse=True)
     return np.asarray(high_rank * len(low_values) + low_rank, np.int64)

@@ -43,21 +43,21 @@ def checked_votes(votes: ArrayLike, n_classes: int) -> IntArray:
     return array
 
 
-def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> NDArray[np.int64]:
+def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> IntArray:
     """The gold as an int array [n], all -1 when there is none.
 
     Raises:
         VotesError: another length, not whole numbers, or a label outside -1..K-1.
     """
     if gold is None:
-        return np.full(rows, ABSTAIN, np.int64)
+        return np.full(rows, ABSTAIN, np.int8)
     array = np.asarray(gold)
     if array.shape != (rows,):
         raise VotesError(
             Fault(f"has shape {array.shape}; the votes have {rows} rows, so give ({rows},)", key="gold")
         )
     _raise(_label_faults(array, n_classes, "gold"))
-    return array.astype(np.int64)
+    return array
 
 
 def checked_random(random: ArrayLike | None, rows: int) -> NDArray[np.bool_]:

@@ -51,13 +51,16 @@ def test_a_section_works_as_written(title, tmp_path):
 
 
 def opens_a_page(command: str, folder: Path) -> None:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     with subprocess.Popen(
         command.split(), cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     ) as server:
-        address = re.search(r"http://\S+", server.stdout.readline()).group()
-        with urllib.request.urlopen(address, timeout=10) as page:  # noqa: S310 - our own page
-            assert b"<html" in page.read()
-        server.send_signal(signal.SIGINT)
+        try:
+            address = re.search(r"http://\S+", server.stdout.readline()).group()
+            with browser.open(address, timeout=20) as page:
+                assert b"<html" in page.read()
+        finally:
+            server.send_signal(signal.SIGINT)
         assert server.wait(timeout=20) == 0
 
 

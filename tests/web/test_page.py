@@ -416,6 +416,6 @@ def test_hostile_text_in_every_field_runs_nothing_and_calls_nobody(
         wait_until(lambda: "30 labelled · 0 left" in page.inner_text("#counts"))
         page.wait_for_selector("#reveal:not([hidden])")
         assert page.evaluate("window.PWN") is None
-        assert len(workspace.store.reviews(workspace.tasks[0].name)) == len(traces)
+        wait_until(lambda: len(workspace.store.reviews(workspace.tasks[0].name)) == len(traces))
     assert faults == []
     assert {url.split("/")[2] for url in called} == {address.split("/")[2]}

@@ -22,6 +22,8 @@ let history = [];
 const undone = new Set();
 let paces = [];
 let progress = null;
+// Grows with every decision made or acknowledged: counts asked for before are out of date.
+let heard = 0;
 let shownAt = 0;
 let fetching = false;
 let exhausted = false;
@@ -38,25 +40,25 @@ function decide(action, label = null) {
   count(action, 1);
   paces = [...paces, seconds].slice(-PACE_OVER);
   showCurrent();
-  outbox.add(event);
+  keep(event);
   fetchAhead();
 }
 
 function undo() {
   const last = history.pop();
   if (!last) {
-    outbox.add(newEvent("undo"));
+    keep(newEvent("undo"));
     return;
   }
   undone.add(last.event.event_id);
   count(last.event.action, -1);
   hideReveal();
-  outbox.add(newEvent("undo", { trace_id: last.item.trace_id, undoes: last.event.event_id }));
+  keep(newEvent("undo", { trace_id: last.item.trace_id, undoes: last.event.event_id }));
   putFirst(last.item);
 }
 
 function change(traceId, label) {
-  outbox.add(newEvent("change", { trace_id: traceId, label }));
+  keep(newEvent("change", { trace_id: traceId, label }));
 }
 
 function newEvent(action, details = {}) {
@@ -80,12 +82,18 @@ async function post(path, body) {
   return answer.json();
 }
 
+function keep(event) {
+  heard += 1;
+  outbox.add(event);
+}
+
 function sendEvents(events) {
   return post("events", { events });
 }
 
 function takeReply(reply) {
-  setProgress(reply.progress);
+  heard += 1;
+  if (!outbox.keys().length) setProgress(reply.progress);
   for (const result of reply.results) takeResult(result);
   if (exhausted) fetchAhead(true);
 }
@@ -106,10 +114,11 @@ async function fetchAhead(again = false) {
   try {
     const waiting = outbox.waiting().map((event) => event.trace_id);
     const have = [...new Set([...items.map((item) => item.trace_id), ...waiting])].filter(Boolean).slice(-500);
+    const asked = heard;
     const reply = await post("next", { tab, count: wanted, have });
     addItems(reply.items);
     exhausted = reply.items.length === 0;
-    if (!outbox.keys().length) setProgress(reply.progress);
+    if (asked === heard) setProgress(reply.progress);
   } catch (problem) {
     showNetwork({ waiting: outbox.keys().length, problem });
     setTimeout(fetchAhead, RETRY);
