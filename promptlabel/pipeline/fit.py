@@ -15,10 +15,9 @@ from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, JsonValue
+from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, VoteTable
-
-ENOUGH_GOLD_FOR_TEXT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ def fit(
     gold = gold_column(workspace, task, table)
     text = texts_for(workspace, method, gold)
     model = LabelModel(len(task.labels), method=method, class_balance=balance_of(task))
-    model.fit(table.votes, gold=gold, text=text, soft=table.soft)
+    random = drawn_at_random(workspace, task, table)
+    model.fit(table.votes, gold=gold, text=text, soft=table.soft, random=random)
     probs = model.predict_proba(table.votes, text=text, soft=table.soft)
     workspace.store.save_posteriors(
         PosteriorTable(
@@ -56,7 +56,7 @@ def fit(
             probs=probs,
             fitted_at=now or datetime.now(UTC),
             chosen=model.chosen,
-            report=model.report,
+            report={**model.report, "asked": method},
         )
     )
     taught = [trace_id for trace_id, label in zip(table.trace_ids, gold.tolist(), strict=True) if label >= 0]
@@ -79,6 +79,16 @@ def gold_column(workspace: Workspace, task: Task, table: VoteTable) -> npt.NDArr
     )
 
 
+def drawn_at_random(workspace: Workspace, task: Task, table: VoteTable) -> npt.NDArray[np.bool_]:
+    """Whether each row's gold, if any, says something of all traces: bool ``[n]``.
+
+    What the queue's other lanes chose is hard or contested on purpose, so the class balance must not be read from it.
+    Gold that was ingested is taken to be a fair sample.
+    """
+    chosen = {pick.trace_id for pick in workspace.store.queue(task.name) if pick.lane != AUDIT}
+    return np.array([trace_id not in chosen for trace_id in table.trace_ids], dtype=bool)
+
+
 def _require_votes(task: Task, table: VoteTable) -> None:
     if not table.trace_ids:
         fail(Fault("no traces yet; run: promptlabel ingest FILE...", key=task.name))
@@ -93,7 +103,7 @@ def balance_of(task: Task) -> list[float] | None:
 
 
 def texts_for(workspace: Workspace, method: Method, gold: npt.NDArray[np.int64]) -> list[str] | None:
-    """The text of every trace for the methods that read it, None without enough gold to learn from text."""
-    if method not in ("auto", "anchored") or (gold >= 0).sum() < ENOUGH_GOLD_FOR_TEXT:
+    """The text of every trace for the methods that read it, None without gold to learn from."""
+    if method not in ("auto", "anchored") or not (gold >= 0).any():
         return None
     return [trace.transcript for trace in workspace.store.traces()]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from promptlabel.labelmodel import LabelModel
 from promptlabel.labelmodel.fitting import Method
-from promptlabel.pipeline.fit import balance_of, taught_by, texts_for
+from promptlabel.pipeline.fit import balance_of, drawn_at_random, taught_by, texts_for
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN
 from promptlabel.review.adjudication import Decision, decide
@@ -23,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 FOLDS = 5
-ASKED_FOR = "asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,8 @@ class Judge:
     ) -> Floats:
         taught = gold.copy()
         taught[held] = ABSTAIN
-        model.fit(self.table.votes, gold=taught, text=texts, soft=self.table.soft)
+        random = drawn_at_random(self.workspace, self.task, self.table)
+        model.fit(self.table.votes, gold=taught, text=texts, soft=self.table.soft, random=random)
         return model.predict_proba(
             self.table.votes[held],
             text=[texts[row] for row in held.tolist()] if texts else None,
@@ -147,5 +147,5 @@ def judge_of(workspace: Workspace, task: Task) -> Judge | None:
 
 def _method(fitted: PosteriorTable) -> Method:
     """How the stored fit was asked for: the gate chooses again in every fold where it chose then."""
-    asked = fitted.report.get("reason") == ASKED_FOR
-    return next((method for method in get_args(Method) if asked and method == fitted.chosen), "auto")
+    asked = fitted.report.get("asked")
+    return next((method for method in get_args(Method) if method == asked), "auto")
