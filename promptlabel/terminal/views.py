@@ -224,6 +224,27 @@ def _file(report: Any) -> None:
     _say(f"wrote {report.path} ({report.rows:,} rows)")
 
 
+def _report(report: Any) -> None:
+    _file(report)
+    for task in report.figures.tasks:
+        if task.comparison:
+            _say(f"[bold]{task.task}[/], accuracy on {task.comparison.basis}:")
+            _screen.print(_scores(task.comparison.scores))
+
+
+def _scores(scores: Iterable[Any]) -> Table:
+    table = _table("", ">accuracy", "interval", ">macro-F1")
+    for score in scores:
+        accuracy = score.accuracy
+        table.add_row(
+            score.name,
+            _share(accuracy.estimate),
+            f"{100 * accuracy.low:.1f}-{100 * accuracy.high:.1f}",
+            f"{score.macro_f1:.3f}",
+        )
+    return table
+
+
 def _run(report: Any) -> None:
     _vote(report.vote)
     for item in report.fit:
@@ -253,7 +274,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "audit": _audit,
     "freeze": _freeze,
     "export": _file,
-    "report": _file,
+    "report": _report,
     "run": _run,
     "doctor": _doctor,
 }
