@@ -8,8 +8,7 @@ from pathlib import Path
 
 from promptlabel.errors import StoreError
 from promptlabel.records import RegisteredRule
-from promptlabel.rules.loading import Task, load_tasks
-from promptlabel.settings import load_project
+from promptlabel.rules.loading import Task, load_checked
 from promptlabel.store.opening import open_store
 
 
@@ -37,8 +36,7 @@ def check(root: Path, names: Sequence[str] = ()) -> CheckReport:
     Raises:
         InputError: with every fault of configuration and rules.
     """
-    project = load_project(root)
-    tasks = load_tasks(project, names)
+    project, tasks = load_checked(root, names)
     renamed: tuple[Renamed, ...] = ()
     if project.store_path.exists():
         try:

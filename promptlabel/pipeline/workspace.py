@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptlabel.rules.loading import Task, load_tasks
+from promptlabel.rules.loading import Task, load_checked
 from promptlabel.settings import Project, load_project
 from promptlabel.store.contract import Store
 from promptlabel.store.opening import open_store
@@ -38,7 +38,6 @@ def open_workspace(root: Path, tasks: Sequence[str] = ()) -> Iterator[Workspace]
         InputError: for every fault of configuration and rules.
         StoreHeldError: when another process has the store open.
     """
-    project = load_project(root)
-    loaded = load_tasks(project, tasks)
+    project, loaded = load_checked(root, tasks)
     with open_store(project) as store:
         yield Workspace(project, store, loaded)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from promptlabel.errors import Fault, nearest, raise_if_any
+from promptlabel.errors import Fault, InputError, nearest, raise_if_any
 from promptlabel.records import RegisteredRule
 from promptlabel.rules.heuristic import Heuristic
 from promptlabel.rules.heuristics_file import load_heuristics
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.rule_file import read_rule, read_task
 from promptlabel.rules.spec import TaskSpec
-from promptlabel.settings import ModelSettings, Project
+from promptlabel.settings import CONFIGURATION_FILE, ModelSettings, Project, load_project
 
 TASK_FILE: Final = "task.yaml"
 HEURISTICS_FILE: Final = "heuristics.py"
@@ -71,16 +71,38 @@ def load_tasks(project: Project, names: Sequence[str] = ()) -> tuple[Task, ...]:
     Raises:
         InputError: every fault of every file of these tasks, and every name that no task has.
     """
-    folders = _task_folders(project.rules)
-    faults = list(_name_faults(project.rules, folders, names))
+    tasks, faults = _read_tasks(project.rules, names, project.settings.models)
+    raise_if_any(faults)
+    return tasks
+
+
+def load_checked(root: Path, names: Sequence[str] = ()) -> tuple[Project, tuple[Task, ...]]:
+    """The project in `root` and its tasks, or those named.
+
+    Raises:
+        InputError: every fault of the configuration and of the rules together.
+    """
+    try:
+        project = load_project(root)
+    except InputError as error:
+        configured = (root / CONFIGURATION_FILE).exists()
+        _, faults = _read_tasks(root / "rules", names, None) if configured else ((), [])
+        raise InputError((*error.faults, *faults)) from None
+    return project, load_tasks(project, names)
+
+
+def _read_tasks(
+    rules: Path, names: Sequence[str], models: Iterable[str] | None
+) -> tuple[tuple[Task, ...], list[Fault]]:
+    folders = _task_folders(rules)
+    faults = list(_name_faults(rules, folders, names))
     tasks = []
     for name, folder in folders.items():
         if not names or name in names:
-            task, found = _load_task(folder, project.settings.models)
+            task, found = _load_task(folder, models)
             faults += found
             tasks += [task] if task else []
-    raise_if_any(faults)
-    return tuple(tasks)
+    return tuple(tasks), faults
 
 
 def _task_folders(rules: Path) -> dict[str, Path]:
@@ -99,7 +121,7 @@ def _name_faults(rules: Path, folders: Iterable[str], names: Iterable[str]) -> I
             yield Fault(f"no task is named '{name}'{nearest(name, folders)}", str(rules))
 
 
-def _load_task(folder: Path, models: Mapping[str, ModelSettings]) -> tuple[Task | None, list[Fault]]:
+def _load_task(folder: Path, models: Iterable[str] | None) -> tuple[Task | None, list[Fault]]:
     spec, faults = _read_task_of(folder)
     faults += _file_name_faults(folder)
     prompts = []

@@ -36,14 +36,14 @@ def read_task(path: Path) -> tuple[TaskSpec | None, list[Fault]]:
 
 
 def read_rule(
-    path: Path, task: TaskSpec | None, models: Iterable[str]
+    path: Path, task: TaskSpec | None, models: Iterable[str] | None
 ) -> tuple[PromptRule | None, list[Fault]]:
     """The rule in a file, None where there are faults; without a task its labels are not checked.
 
     Args:
         path: the file, whose name without its ending is the rule's.
         task: the task whose labels the rule votes for.
-        models: the names of the configured models.
+        models: the names of the configured models; None where they cannot be known.
     """
     try:
         document, prompt_line = _read_document(path)
@@ -51,7 +51,7 @@ def read_rule(
         return None, list(error.faults)
     spec, faults = _validated(document, RuleSpec)
     faults += _template_faults(document, prompt_line)
-    faults += _model_faults(document, tuple(models))
+    faults += [] if models is None else _model_faults(document, tuple(models))
     if task is not None:
         faults += _label_faults(document, task)
     if spec is None or task is None or faults:

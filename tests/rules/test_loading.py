@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptlabel.errors import InputError
-from promptlabel.rules.loading import load_tasks
+from promptlabel.rules.loading import load_checked, load_tasks
 from promptlabel.settings import Project
 
 Write = Callable[..., Project]
@@ -121,3 +121,15 @@ def test_loading_rules_imports_nothing_heavy() -> None:
     ).stdout.split()
     heavy = {"litellm", "instructor", "torch", "pandas", "snorkel", "sklearn", "scipy", "aiohttp", "duckdb"}
     assert heavy.isdisjoint(name.partition(".")[0] for name in loaded)
+
+
+def test_faults_of_the_configuration_come_with_those_of_the_rules(tmp_path):
+    (tmp_path / "promptlabel.yaml").write_text("modles: {}\n")
+    folder = tmp_path / "rules" / "tone"
+    folder.mkdir(parents=True)
+    (folder / "task.yaml").write_text("task: tone\nlabels: {kind: '', rude: ''}\n")
+    (folder / "asks.yaml").write_text("prompt: Kind?\nmodel: judge\nanswers: {yes: knid}\n")
+    with pytest.raises(InputError) as caught:
+        load_checked(tmp_path)
+    assert {Path(fault.file).name for fault in caught.value.faults} == {"promptlabel.yaml", "asks.yaml"}
+    assert not any("no model" in fault.message for fault in caught.value.faults)
