@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -161,3 +162,30 @@ def test_faults_come_all_at_once_with_file_and_line(project, promptlabel):
     assert {Path(fault["file"]).name for fault in faults} == {"asks_again.yaml", "broken.yaml"}
     assert all(fault["line"] for fault in faults)
     assert "did you mean" in done.stderr
+
+
+def test_every_verb_does_all_tasks_or_the_one_named(project, promptlabel):
+    second = project / "rules" / "politeness"
+    second.mkdir()
+    (second / "task.yaml").write_text("task: politeness\nlabels: {polite: '', rude: ''}\n")
+    (second / "heuristics.py").write_text(
+        "from promptlabel import heuristic\n\n\n@heuristic\ndef please(trace):\n"
+        "    return 'polite' if 'thank' in trace.transcript.lower() else 'rude'\n"
+    )
+    promptlabel("vote", cwd=project)
+    rows = read(promptlabel("analyze", "--json", cwd=project))["rules"]
+    assert {row["task"] for row in rows} == {"answer_quality", "politeness"}
+    fitted = read(promptlabel("fit", "--json", cwd=project))
+    assert fitted["tasks"].keys() == {"answer_quality", "politeness"}
+    only = read(promptlabel("fit", "--task", "politeness", "--json", cwd=project))
+    assert only["task"] == "politeness"
+    unknown = promptlabel("fit", "--task", "politness", cwd=project, check=False)
+    assert unknown.returncode == 2
+    assert "did you mean 'politeness'" in unknown.stderr
+
+
+def test_a_held_store_names_its_holder(project, promptlabel):
+    with duckdb.connect(str(project / ".promptlabel/store.duckdb")):
+        refused = promptlabel("vote", cwd=project, check=False)
+    assert refused.returncode == 1
+    assert f"process {os.getpid()}" in refused.stderr
