@@ -17,6 +17,8 @@ from promptlabel.labelmodel.patterns import FloatArray, Patterns
 Advice = Literal["keep", "pay", "fix", "drop", "unknown"]
 LEAST_VOTES = 10
 LEVEL = 0.95
+CLEARLY = 2.0
+"""Standard errors of harm before a rule that costs nothing is to be dropped."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class RuleWorth:
         accuracy: share of those it gets right, with a 95 % interval (Jeffreys); NaN without gold votes.
         marginal_log_loss: held-out log loss of the panel without the rule minus with it, and its standard error.
         usd_per_useful_vote: its cost divided by its votes times its accuracy.
-        advice: "drop" it costs and adds nothing, "fix" it is no better than chance, "pay" it earns its cost,
+        advice: "drop" it costs and adds nothing, or clearly does harm, "fix" it is no better than chance, "pay" it earns its cost,
             "keep" it is free and does no harm, "unknown" too little gold.
     """
 
@@ -113,4 +115,4 @@ def _advice(cast: float, high: float, chance: float, added: float, error: float,
         return "fix"
     if added > error:
         return "pay" if spent else "keep"
-    return "drop" if spent or added < -error else "keep"
+    return "drop" if spent or added < -CLEARLY * error else "keep"

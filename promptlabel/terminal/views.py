@@ -135,38 +135,37 @@ def _vote(report: Any) -> None:
         _say(f"[yellow]stopped: {report.stopped}: {escape(report.message)}[/]")
 
 
+_RULE_COLUMNS: Final = (
+    "rule",
+    "kind",
+    ">votes",
+    ">cover",
+    ">overlap",
+    ">conflict",
+    ">accuracy",
+    "",
+    ">cost",
+    "advice",
+)
+_HOW_MANY_VOTES: Final = {"gold": "from their errors on gold", "agreement": "from how they agree"}
+
+
 def _analyze(report: Any) -> None:
     several = len({row.model for row in report.rules if row.kind == "prompt"}) > 1
-    table = _table(
-        "rule",
-        "kind",
-        ">votes",
-        ">cover",
-        ">overlap",
-        ">conflict",
-        ">accuracy",
-        "",
-        ">cost",
-        title=report.task,
-    )
+    table = _table(*_RULE_COLUMNS, title=report.task)
     for row in report.rules:
         name = f"{row.rule} ({row.model})" if several and row.kind == "prompt" else row.rule
         shares = (_share(value) for value in (row.coverage, row.overlap, row.conflict, row.accuracy))
-        interval = (
-            "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
-        )
-        table.add_row(name, row.kind, f"{row.votes:,}", *shares, interval, _money(row.usd))
+        advice = "" if row.advice == "unknown" else row.advice
+        table.add_row(name, row.kind, f"{row.votes:,}", *shares, _ends(row), _money(row.usd), advice)
     _screen.print(table)
-    if report.n_eff is not None:
-        how = {"gold": "from their errors on gold", "agreement": "from how they agree"}.get(
-            report.n_eff_source
-        )
-        independent = f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}"
-        _say(
-            independent
-            if how
-            else "too few shared votes to tell how many independent votes the rules amount to"
-        )
+    how = _HOW_MANY_VOTES.get(report.n_eff_source)
+    if how:
+        _say(f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}")
+
+
+def _ends(row: Any) -> str:
+    return "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
 
 
 def _fit(report: Any) -> None:
