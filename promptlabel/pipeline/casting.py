@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from promptlabel.errors import ModelError, PromptlabelError
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
 from promptlabel.rules.heuristic import Heuristic
@@ -19,25 +21,36 @@ def request_digest(model_hash: str, question: Question) -> str:
     return digest([model_hash, question])
 
 
-def code_vote(heuristic: Heuristic, rule: RegisteredRule, trace: Trace) -> Vote:
-    """What the heuristic says of the trace; an exception inside it costs this one vote, not the run."""
-    label, cause = None, None
-    try:
-        label = heuristic.label(trace)
-        status = "vote" if label is not None else "abstain"
-    except PromptlabelError as error:
-        status, cause = "error", _cause(error)
-    return Vote(
-        key=vote_key(rule, trace, 0),
+class _Whose(TypedDict):
+    key: str
+    trace_id: str
+    task: str
+    rule_hash: str
+    model_hash: str
+    sample: int
+
+
+def _whose(rule: RegisteredRule, trace: Trace, sample: int = 0) -> _Whose:
+    return _Whose(
+        key=vote_key(rule, trace, sample),
         trace_id=trace.trace_id,
         task=rule.task,
         rule_hash=rule.rule_hash,
         model_hash=rule.model_hash,
-        status=status,  # type: ignore[arg-type]
-        label=label,
-        confidence=1.0 if label is not None else None,
-        cause=cause,
+        sample=sample,
     )
+
+
+def code_vote(heuristic: Heuristic, rule: RegisteredRule, trace: Trace) -> Vote:
+    """What the heuristic says of the trace; an exception inside it costs this one vote, not the run."""
+    whose = _whose(rule, trace)
+    try:
+        label = heuristic.label(trace)
+    except PromptlabelError as error:
+        return Vote(**whose, status="error", cause=_cause(error))
+    if label is None:
+        return Vote(**whose, status="abstain")
+    return Vote(**whose, status="vote", label=label, confidence=1.0)
 
 
 def answered_vote(
@@ -46,16 +59,11 @@ def answered_vote(
     """The vote that an answer of a model amounts to, malformed where it names none of the rule's answers."""
     said = read_vote(prompt, answer)
     return Vote(
-        key=vote_key(rule, trace, question.sample),
-        trace_id=trace.trace_id,
-        task=rule.task,
-        rule_hash=rule.rule_hash,
-        model_hash=rule.model_hash,
+        **_whose(rule, trace, question.sample),
         status=said.status,
         label=said.label,
         confidence=said.confidence,
         distribution=said.distribution,
-        sample=question.sample,
         request=request_digest(rule.model_hash, question),
         raw=answer,
         cause=said.cause,
@@ -67,17 +75,7 @@ def failed_vote(
     rule: RegisteredRule, trace: Trace, sample: int, error: PromptlabelError, request: str | None = None
 ) -> Vote:
     """The dead letter of a vote whose answer could not be had."""
-    return Vote(
-        key=vote_key(rule, trace, sample),
-        trace_id=trace.trace_id,
-        task=rule.task,
-        rule_hash=rule.rule_hash,
-        model_hash=rule.model_hash,
-        status="error",
-        sample=sample,
-        request=request,
-        cause=_cause(error),
-    )
+    return Vote(**_whose(rule, trace, sample), status="error", request=request, cause=_cause(error))
 
 
 def _cause(error: PromptlabelError) -> str:

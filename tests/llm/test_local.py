@@ -21,7 +21,7 @@ from promptlabel.settings import ModelSettings
 SETTINGS = ModelSettings(provider="local")
 ANSWERS = ("good", "bad", "not good at all", "not")
 SHOTS = (Shot("It works well.", "good"), Shot("It broke at once.", "bad"))
-SHARED_DATA = Path(os.environ.get("PROMPTLABEL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+VOTE_SETS = os.environ.get("PROMPTLABEL_VOTE_SETS")
 
 needs_model = [
     pytest.mark.model,
@@ -170,9 +170,9 @@ async def _gather(client, questions):
 
 
 def youtube(number):
-    folder = SHARED_DATA / "youtube"
-    if not folder.exists():
-        pytest.skip(f"no data in {folder}: set PROMPTLABEL_SHARED_DATA")
+    if VOTE_SETS is None:
+        pytest.skip("set PROMPTLABEL_VOTE_SETS to a folder that holds the WRENCH set `youtube`")
+    folder = Path(VOTE_SETS) / "youtube"
     table = pytest.importorskip("pyarrow.parquet").read_table(folder / "votes.parquet").to_pylist()
     positive = json.loads((folder / "meta.json").read_text())["classes"].index("spam")
     rows = [row for row in table if row["split"] == "test"][:number]
