@@ -75,7 +75,7 @@ def _project(root: Path, *, repair: bool) -> Iterator[Check]:
     except InputError as error:
         yield Check("configuration", ok=False, detail=str(error), remedy="correct promptlabel.yaml")
         return
-    yield Check("configuration", ok=True, detail=f"{len(project.settings.models)} models")
+    yield Check("configuration", ok=True, detail=f"models: {', '.join(project.settings.models)}")
     yield from _weights(project)
     yield _disk(project)
     yield from _store(project, repair=repair)

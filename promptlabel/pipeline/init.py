@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 
 from promptlabel.errors import Fault, fail
 
@@ -27,7 +27,7 @@ def init(folder: Path) -> InitReport:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         fail(Fault("exists and is not empty; give the name of a new folder", file=str(folder)))
     with as_file(files("promptlabel.pipeline") / "starter") as starter:
-        copytree(starter, folder, dirs_exist_ok=True)
+        copytree(starter, folder, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
     (folder / "gitignore").rename(folder / ".gitignore")
     made = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return InitReport(path=str(folder), files=tuple(made))

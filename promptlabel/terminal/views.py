@@ -91,6 +91,8 @@ def _preview(report: Any) -> None:
         vote = _colored_vote(row.vote or row.status, row.gold)
         table.add_row(escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "")
     _screen.print(table)
+    if any(row.distribution for row in report.traces):
+        _say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
     for example in report.examples:
         mark = (
             "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
