@@ -14,7 +14,8 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("default", deadline=None, max_examples=50)
-settings.load_profile("default")
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -10,19 +10,24 @@ from promptlabel.pipeline.progress import Progress
 from promptlabel.records import Attempt, Status, Vote
 from promptlabel.store.contract import Store
 
-_COMPANY: Final = 0.02
+_COMPANY: Final = 0.005
 """Seconds that the first vote of a group waits for others: one fsync then serves them all."""
 
 _MOST_WAITING: Final = 4096
+"""Votes in line that cost nothing and can be cast again."""
+
+PAID_IN_LINE: Final = 64
+"""Paid answers in line, at most: a process that is killed loses these and what is in flight, and no more."""
 
 
 class VoteWriter:
-    """Votes in line for the store; `counts` says how many of each status were put."""
+    """Votes in line for the store, at most `paid` of them paid for; `counts` says how many of each status were put."""
 
-    def __init__(self, store: Store, progress: Progress) -> None:
+    def __init__(self, store: Store, progress: Progress, paid: int = PAID_IN_LINE) -> None:
         self.counts: dict[Status, int] = {"vote": 0, "abstain": 0, "malformed": 0, "error": 0}
         self._store = store
         self._progress = progress
+        self._most_paid = paid
         self._votes: list[Vote] = []
         self._attempts: list[Attempt] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -40,7 +45,7 @@ class VoteWriter:
             self._progress.cast(vote, sum(attempt.usd for attempt in attempts))
         if self._flushing is None or self._flushing.done():
             self._flush_soon()
-        elif len(self._votes) > _MOST_WAITING:
+        elif len(self._votes) > _MOST_WAITING or len(self._attempts) >= self._most_paid:
             await self._flushing
 
     async def close(self) -> None:
