@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from promptlabel.errors import MissingExtraError
+from promptlabel.errors import Fault, InputError
 from promptlabel.llm.client import Client
-from promptlabel.settings import ModelSettings
+from promptlabel.settings import CONFIGURATION_FILE, ModelSettings
+
+_NOT_IN_PROCESS = (
+    "vLLM does not run in this process yet: start `vllm serve` and give "
+    "model: hosted_vllm/NAME with api_base: http://127.0.0.1:8000/v1"
+)
 
 
 def connect(name: str, settings: ModelSettings) -> Client:
     """The client for the project's model `name`; nothing is sent and no weights are read yet.
 
     Raises:
-        InputError: the script of a scripted model is wrong, or an optional library is missing.
+        InputError: the script of a scripted model is wrong, an optional library is missing, or the engine is vLLM's own.
     """
     match settings.provider:
         case "local":
@@ -23,7 +28,7 @@ def connect(name: str, settings: ModelSettings) -> Client:
 
             return ScriptedClient(name, settings)
         case "vllm":
-            raise MissingExtraError("the vLLM engine in this process", "pip install 'promptlabel[vllm]'")
+            raise InputError(Fault(_NOT_IN_PROCESS, CONFIGURATION_FILE, key=f"models.{name}.provider"))
         case "litellm":
             return _hosted(name, settings)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from promptlabel.errors import MissingExtraError
+from promptlabel.errors import InputError
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.hosted import HostedClient
 from promptlabel.settings import ModelSettings
@@ -15,8 +15,8 @@ def test_a_hosted_model_is_reached_by_its_litellm_name():
     assert client.name == "judge"
 
 
-def test_an_engine_that_is_not_installed_says_what_to_run():
-    with pytest.raises(MissingExtraError, match="pip install"):
+def test_an_engine_in_this_process_is_refused_with_what_to_run_instead():
+    with pytest.raises(InputError, match=r"models\.offline\.provider: .*vllm serve.*hosted_vllm/NAME"):
         connect("offline", ModelSettings(provider="vllm", model="weights"))
 
 
