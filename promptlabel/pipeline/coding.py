@@ -25,4 +25,4 @@ def cast_code_votes(
         rule = registered[heuristic.name]
         pending = workspace.store.pending(rule, limit=limit)
         while votes := [code_vote(heuristic, rule, trace) for trace, _ in islice(pending, VOTES_AT_ONCE)]:
-            writer.put(votes)
+            writer.write(votes)

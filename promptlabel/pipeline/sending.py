@@ -23,7 +23,7 @@ from promptlabel.store.contract import Store
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _FIRST_LOOK_UP: Final = 64
-_LONGEST_LOOK_UP: Final = 1024
+_LONGEST_LOOK_UP: Final = 512
 """Questions rendered and looked up at once: a look-up reads all stored requests, however few it is for."""
 
 
@@ -58,6 +58,25 @@ class _LookedUp:
     items: Chunk
     known: Mapping[str, Answer]
 
+    @property
+    def broken(self) -> list[Vote]:
+        """The dead letters of what cannot be rendered."""
+        return [item for item in self.items if isinstance(item, Vote)]
+
+    @property
+    def reused(self) -> list[Vote]:
+        """The votes of what was answered before."""
+        return [item.vote(self.known[item.request]) for item in self._wanted if item.request in self.known]
+
+    @property
+    def jobs(self) -> list[Job]:
+        """What has to be asked."""
+        return [item.job for item in self._wanted if item.request not in self.known]
+
+    @property
+    def _wanted(self) -> Iterator[Wanted]:
+        return (item for item in self.items if isinstance(item, Wanted))
+
 
 class _Delivery:
     """Turns outcomes into votes for the store, and counts what took no request."""
@@ -67,8 +86,8 @@ class _Delivery:
         self._store = store
         self._writer = writer
 
-    async def jobs(self, chunks: Iterable[Chunk]) -> AsyncIterator[Job]:
-        """The questions that have to be asked; what was answered before, or cannot be rendered, is put at once.
+    async def jobs(self, chunks: Iterable[Chunk]) -> AsyncIterator[Sequence[Job]]:
+        """The questions that have to be asked; what was answered before, or cannot be rendered, is written at once.
 
         While the questions of one look-up are being asked, the next are rendered and looked up.
         """
@@ -78,31 +97,18 @@ class _Delivery:
             while (looked_up := await ahead).items:
                 size = min(2 * size, _LONGEST_LOOK_UP)
                 ahead = asyncio.create_task(self._look_up(source, size))
-                for item in looked_up.items:
-                    if isinstance(item, Vote):
-                        self._writer.put([item])
-                    elif item.request in looked_up.known:
-                        self._reuse(item, looked_up.known[item.request])
-                    else:
-                        yield item.job
+                self.cached += len(looked_up.reused)
+                self._writer.write([*looked_up.broken, *looked_up.reused])
+                yield looked_up.jobs
         finally:
             ahead.cancel()
 
     async def deliver(self, outcome: Outcome) -> None:
         """Nothing; the vote that the outcome amounts to is put with its attempts."""
         item = cast("Wanted", outcome.job.item)
-        if outcome.pending:
-            self._writer.put([], outcome.attempts)
-        elif not isinstance(outcome.result, Answer):
-            self._writer.put([item.failed(outcome.result)], outcome.attempts)
-        elif outcome.attempts:
-            self._writer.put([item.answered(outcome.result)], outcome.attempts)
-        else:
-            self._reuse(item, outcome.result)
-
-    def _reuse(self, item: Wanted, answer: Answer) -> None:
-        self.cached += 1
-        self._writer.put([item.answered(answer)])
+        vote = None if outcome.pending else item.vote(outcome.result)
+        self.cached += isinstance(outcome.result, Answer) and not outcome.attempts
+        await self._writer.put(vote, outcome.attempts)
 
     async def _look_up(self, chunks: Iterator[Chunk], size: int) -> _LookedUp:
         items: list[Wanted | Vote] = []

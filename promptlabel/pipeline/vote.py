@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
-from promptlabel.pipeline.calibrating import calibrate_votes
 from promptlabel.pipeline.coding import cast_code_votes
+from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress, Unwatched
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
@@ -66,9 +65,8 @@ def vote(
     require_rules(workspace.tasks, rules)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
-    counts, sent = asyncio.run(_cast(workspace, rules, limit, progress or Unwatched()))
-    for task in workspace.tasks:
-        calibrate_votes(workspace, task)
+    counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Unwatched()))
+    _calibrate(workspace)
     dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
     return VoteReport(
         votes=counts["vote"],
@@ -85,6 +83,22 @@ def vote(
         stopped=sent.stopped,
         message=sent.message,
     )
+
+
+def _calibrate(workspace: Workspace) -> None:
+    models = workspace.project.settings.models
+    tasks = [
+        task
+        for task in workspace.tasks
+        if any(models[name].calibration == "batch" for prompt in task.prompts for name in prompt.models)
+    ]
+    if tasks:
+        from promptlabel.pipeline.calibrating import (
+            calibrate_votes,  # numpy, which a hosted run can do without
+        )
+
+        for task in tasks:
+            calibrate_votes(workspace, task)
 
 
 def retry(workspace: Workspace, *, rules: Sequence[str] = (), progress: Progress | None = None) -> VoteReport:

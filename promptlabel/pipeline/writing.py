@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from promptlabel.pipeline.progress import Progress
@@ -16,15 +17,47 @@ class VoteWriter:
         self.counts: dict[Status, int] = {"vote": 0, "abstain": 0, "malformed": 0, "error": 0}
         self._store = store
         self._progress = progress
+        self._votes: list[Vote] = []
+        self._attempts: list[Attempt] = []
+        self._written: asyncio.Future[None] | None = None
 
-    def put(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
-        """Nothing; votes and attempts are with the store, and outlive this process.
+    def write(self, votes: Sequence[Vote]) -> None:
+        """Nothing; votes that cost nothing are with the store, and outlive this process.
 
         Raises:
-            StoreError: the store cannot take them, or could not take what was put before.
+            StoreError: the store cannot take them, or could not take what was written before.
         """
-        self._store.add_votes(votes, attempts)
-        usd = sum(attempt.usd for attempt in attempts)
+        self._store.add_votes(votes)
         for vote in votes:
-            self.counts[vote.status] += 1
-            self._progress.cast(vote, usd)
+            self._count(vote, ())
+
+    async def put(self, vote: Vote | None, attempts: Sequence[Attempt]) -> None:
+        """As `write`, together with whatever else is put before the event loop comes round.
+
+        The caller goes on when it is written, so that no more is ever at stake than is in flight.
+        """
+        self._attempts.extend(attempts)
+        if vote is not None:
+            self._votes.append(vote)
+            self._count(vote, attempts)
+        if self._written is None:
+            loop = asyncio.get_running_loop()
+            self._written = loop.create_future()
+            loop.call_soon(self._write_all, self._written)
+        await self._written
+
+    def _count(self, vote: Vote, attempts: Sequence[Attempt]) -> None:
+        self.counts[vote.status] += 1
+        self._progress.cast(vote, sum(attempt.usd for attempt in attempts))
+
+    def _write_all(self, written: asyncio.Future[None]) -> None:
+        votes, attempts = self._votes, self._attempts
+        self._votes, self._attempts, self._written = [], [], None
+        try:
+            self._store.add_votes(votes, attempts)
+        except Exception as error:  # noqa: BLE001 - it is raised to everybody who waits
+            if not written.done():
+                written.set_exception(error)
+        else:
+            if not written.done():
+                written.set_result(None)

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from promptlabel.records import (
     Answer,
@@ -23,6 +20,13 @@ from promptlabel.records import (
     Trace,
     Vote,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+UNSEEN: Final = 4096
+"""The most votes that `Store.answers` may not know of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,6 @@ class DeadLetter:
     status: Literal["malformed", "error"]
     cause: str
     text: str | None
-
-
-UNSEEN: Final = 8192
 
 
 class Store(Protocol):

@@ -28,7 +28,6 @@ from promptlabel.store import (
     result_tables,
     trace_tables,
     verifying,
-    vote_arrays,
     vote_tables,
 )
 from promptlabel.store.connection import Connection, Row, connect, store_errors, stream
@@ -69,12 +68,14 @@ class DuckDBStore:
         torn: bytes of a last journal line cut off when it was opened, as a crash leaves it.
     """
 
-    def __init__(self, path: Path, journal: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self, path: Path, journal: Path, *, lean: bool = False, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
         self.path = path.resolve()
         self.journal_folder = journal
         if self.path in _open_here:
             raise StoreHeldError(str(path), os.getpid())
-        self._connection = connect(self.path)
+        self._connection = connect(self.path, lean=lean)
         try:
             self._start(segment_bytes)
         except BaseException:
@@ -170,6 +171,8 @@ class DuckDBStore:
 
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """See `Store.vote_table`."""
+        from promptlabel.store import vote_arrays
+
         with store_errors():
             return vote_arrays.read_vote_table(self._reading(), task, labels)
 
