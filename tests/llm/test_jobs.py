@@ -44,7 +44,7 @@ def test_a_feed_ends_once_and_for_all(later, make_jobs):
     async def slowly():
         for job in make_jobs(3):
             await asyncio.sleep(0)
-            yield job
+            yield [job]
 
     async def drain():
         feed = Feed(slowly() if later else make_jobs(3))
