@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -147,19 +147,20 @@ class Sender:
 
     # --- one question
     async def _well_formed(self, pending: _Pending) -> Answer:
-        answer = await self._request(pending, self._client.ask)
+        answer = await self._request(pending, self._client.ask, pending.job)
         careful = self._careful
         if careful is None or pending.attempts[-1].cause == "ok":
             return answer
         try:
-            return await self._request(pending, lambda question: careful.correct(question, answer))
+            correction = replace(pending.job, question=careful.correction(pending.job.question, answer))
+            return await self._request(pending, careful.correct, correction)
         except ModelError as error:
             if error.permanent:
                 raise
             return answer
 
-    async def _request(self, pending: _Pending, ask: Ask) -> Answer:
-        exchange = await self._requests.send(pending.job, ask)
+    async def _request(self, pending: _Pending, ask: Ask, job: Job) -> Answer:
+        exchange = await self._requests.send(job, ask)
         if exchange is None:
             self.stop("budget", "the budget is used up: raise `budget` to go on where this stopped")
             raise ModelError(self.report.message, cause="budget", permanent=True)

@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 
 from promptlabel.errors import StoreError
-from promptlabel.store.connection import Connection, Row, store_error
+from promptlabel.store.connection import Connection, Row, store_error, store_errors
 from promptlabel.store.journal import Journal, encode
 from promptlabel.store.ledger import Commit, Ledger
 
@@ -65,13 +65,14 @@ class Writer:
         """What the work's step returned, once all of the work is durable.
 
         Raises:
-            StoreError: if the writer is dead or dies before the work is done.
+            StoreError: if the writer is dead or dies before the work is done, or the database refuses it.
         """
         with self._changed:
             self.check()
             (self._urgent if work.urgent else self._waiting).append(work)
             self._changed.notify()
-        return work.done.result()
+        with store_errors():
+            return work.done.result()
 
     def check(self) -> None:
         """Nothing while the writer lives.

@@ -1,7 +1,7 @@
 import asyncio
 import gc
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -36,6 +36,7 @@ class FakeModel:
     most_open: int = 0
     starts: list = field(default_factory=list)
     prompts: Counter = field(default_factory=Counter)
+    bounded: list = field(default_factory=list)
 
     async def ask(self, question):
         call, self.calls = self.calls, self.calls + 1
@@ -449,14 +450,18 @@ class CarefulModel(FakeModel):
     corrections = 0
 
     def ceiling(self, question):
+        self.bounded.append(question.prompt)
         return Usage(20, 2)
 
     def accepts(self, question, answer):
         return answer.text == '{"answer":"yes"}'
 
-    async def correct(self, question, answer):
+    def correction(self, question, answer):
+        return replace(question, prompt=f"{question.prompt} not {answer.text}")
+
+    async def correct(self, correction):
         self.corrections += 1
-        return await self.ask(question)
+        return await self.ask(correction)
 
 
 def ill_formed():
@@ -484,6 +489,12 @@ def test_a_failed_correction_leaves_the_first_answer(fly, make_jobs):
     _report, outcomes = fly(send(model, make_jobs(3), concurrency=1))
     assert outcomes[1].result.text == "yes, I think"
     assert [attempt.cause for attempt in outcomes[1].attempts] == ["malformed", "server_error"]
+
+
+def test_the_money_for_a_correction_is_set_aside_for_what_it_asks(fly, make_jobs):
+    model = CarefulModel(reply=lambda call: ill_formed() if call == 0 else sound(call))
+    fly(send(model, make_jobs(1), account=Account(limit_usd=1.0)))
+    assert [prompt.endswith("not yes, I think") for prompt in model.bounded] == [False, True]
 
 
 @pytest.mark.slow
