@@ -92,6 +92,7 @@ class Request:
         fault: what went wrong with its answer; None where it was sound.
         replied: when the whole answer was handed to the kernel; None while it is open, and for ever after a hang.
         until: when a client that heeds Retry-After may come again at the earliest.
+        answer: the label it was answered with, where the answer was sound.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Request:
     fault: str | None
     replied: float | None = None
     until: float | None = None
+    answer: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -186,6 +188,8 @@ class MockModel:
         content, finish, extra = _content(request, fault)
         tokens = len(body) // 4 if self.behaviour.input_tokens is None else self.behaviour.input_tokens
         seen.input_tokens, seen.output_tokens = tokens, self.behaviour.output_tokens
+        if fault in (None, "no_usage"):
+            seen.answer = _choose(request)
         self.seen.input_tokens += tokens
         self.seen.output_tokens += self.behaviour.output_tokens
         message = {"role": "assistant", "content": content, **extra}
