@@ -71,7 +71,7 @@ class _Delivery:
     async def deliver(self, outcome: Outcome) -> None:
         """Nothing, once the outcome's vote and attempts are in line to be written."""
         item = cast("Wanted", outcome.job.item)
-        if outcome.pending:
+        if outcome.result is None:
             await self._writer.put(None, outcome.attempts)
         elif not isinstance(outcome.result, Answer):
             await self._writer.put(item.failed(outcome.result), outcome.attempts)

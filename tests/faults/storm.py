@@ -65,8 +65,7 @@ class Storm:
             report = self.project.run(verb, seconds=600)
             assert report.get("stopped", "?") is None, report
         project = self.project
-        findings = judge(self._server.log(), project.votes(), project.attempts(), project.runs, project.keys)
-        return findings
+        return judge(self._server.log(), project.votes(), project.attempts(), project.runs, project.keys)
 
     def _killed_run(self) -> bool:
         """Whether the run was killed before it ended by itself."""

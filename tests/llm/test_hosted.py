@@ -297,7 +297,7 @@ def test_a_permanent_refusal_costs_one_call(fault, mock_model, make_jobs):
             client = HostedClient("judge", model)
 
             async def deliver(outcome):
-                assert outcome.pending
+                assert outcome.result is None
 
             report = await Sender(client, Limits.of(model), Account()).run(make_jobs(1000), deliver)
             await client.close()
