@@ -37,6 +37,7 @@ _HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"key=([\w-]+)")
 _BEARER = re.compile(rb"\r\nauthorization: *bearer ([^\r]+)", re.IGNORECASE)
+_LISTED = re.compile(r'exactly one of: ("(?:[^.]|\.(?! ))+")\. ')
 _ABOUT_ITSELF = re.compile(rb"(GET|POST) /__")
 _DATE_AHEAD = 2
 _GARBLED = frozenset(
@@ -233,16 +234,25 @@ def _content(request: dict, fault: str | None) -> tuple[str | None, str, dict]:
     answer = {"answer": _choose(request)}
     if fault == "extra_keys":
         return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
-    sound = orjson.dumps(answer).decode() if "response_format" in request else answer["answer"]
+    structured = "response_format" in request or "JSON" in request["messages"][0]["content"]
+    sound = orjson.dumps(answer).decode() if structured else answer["answer"]
     return (sound[:-3], "length", {}) if fault == "length" else (sound, "stop", {})
 
 
 def _choose(request: dict) -> str:
     prompt = request["messages"][-1]["content"].encode()
+    choices = _choices(request)
+    return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+
+
+def _choices(request: dict) -> list[str]:
+    """The answers that the schema admits, or those that the first message lists in quotation marks."""
     schema = request.get("response_format", {}).get("json_schema", {}).get("schema", {})
     answer = schema.get("properties", {}).get("answer", {})
-    choices = answer.get("enum") or [answer.get("const", "yes")]
-    return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+    if answer:
+        return answer.get("enum") or [answer["const"]]
+    listed = _LISTED.search(request["messages"][0]["content"])
+    return json.loads(f"[{listed[1]}]") if listed else ["yes"]
 
 
 def _logprobs(request: dict) -> dict | None:

@@ -200,9 +200,15 @@ def disk_full(root: Path, megabytes: int = 24) -> Trial:
         grow(4 * megabytes)
         settle(project, trial)
         ballast.unlink()
-        doctor = project.run("doctor")
-        trial.must("unsound", bool(doctor.get("sound", doctor.get("ok", True))), doctor)
+        _diagnose(project, trial)
     return trial
+
+
+def _diagnose(project: Project, trial: Trial) -> None:
+    about_the_machine = {"disk", "packages", "extras", "weights"}
+    checks = project.run("doctor")["checks"]
+    wrong = [check for check in checks if not check["ok"] and check["name"] not in about_the_machine]
+    trial.must("unsound", not wrong, wrong)
 
 
 def _fill(file: Path) -> None:
@@ -306,3 +312,136 @@ def commit(self, group, *more):
 Writer._commit = commit
 main()
 """
+
+
+POISON: Final = (
+    {"trace_id": "long", "input": "x" * 4_900_000},
+    {"trace_id": "controls", "input": "\x1b[31m\u202e\ufeff\u2028"},
+    {"trace_id": "markup", "input": "{{ trace.clear() }}{% for x in y %}</s><|im_end|>"},
+)
+"""Traces that may break something somewhere; only their own votes may be missing."""
+
+REFUSED: Final = (
+    {"trace_id": "huge", "input": "x" * 10_000_000},
+    {"trace_id": "nul", "input": "before\0after"},
+    {"trace_id": "surrogate", "input": "half \ud83d of a pair"},
+)
+"""Traces that are not let in."""
+
+_POISONOUS_RULES: Final = {
+    "missing.yaml": json.dumps({"prompt": "key={{ trace.trace_id }}-missing {{ trace.metadata.nothing }}"}),
+    "heuristics.py": (
+        "from promptlabel import heuristic\n"
+        "@heuristic\ndef raises(trace):\n    raise RuntimeError(trace.trace_id)\n"
+        "@heuristic\ndef unknown_label(trace):\n    return trace.trace_id\n"
+        "@heuristic\ndef no_text(trace):\n    return 7\n"
+    ),
+}
+
+
+def poison(root: Path) -> Trial:
+    """Rules and traces that fail: each costs its own votes and nobody else's."""
+    trial = Trial()
+    with serving() as server:
+        project = Project(root, server)
+        project.write(concurrency=8)
+        for name, content in _POISONOUS_RULES.items():
+            (root / "rules" / "tone" / name).write_text(content)
+        refused = project.root / "refused.jsonl"
+        refused.write_text("\n".join(map(json.dumps, REFUSED)))
+        named = project.run("ingest", str(refused)).get("faults", ())
+        trial.must("let in", sorted(fault["line"] for fault in named) == [1, 2, 3], named)
+        project.ingest(60, POISON)
+        report = project.run("vote")
+        trial.must("run failed", report.get("stopped", "?") is None, report)
+        votes = project.votes()
+        sound = [vote for vote in votes if vote.key in project.keys]
+        trial.must("other votes lost", len(sound) == len(project.keys), len(sound))
+        trial.must("others not cast", all(vote.status == "vote" for vote in sound), sound[:3])
+        cells = (60 + len(POISON)) * (len(project.rules) + 4)
+        trial.must("cells missing", len(votes) == cells, (len(votes), cells))
+        causes = Counter((vote.key.rpartition("-")[2], vote.status) for vote in votes)
+        for rule in ("missing", "raises", "unknown_label", "no_text"):
+            trial.must("guessed", causes[rule, "error"] == 60 + len(POISON), causes)
+        trial.injected.update({"poison trace": len(POISON), "poison rule": 4})
+        trial.notes["causes"] = Counter((vote.status, vote.cause) for vote in votes)
+    return trial
+
+
+_CRASHING = """
+import os, signal, sys
+from contextlib import contextmanager
+from promptlabel.store.ledger import Ledger
+at, seen = int(os.environ["CRASH_AT"]), 0
+
+def point():
+    global seen
+    seen += 1
+    if seen == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def pointed(whole):
+    def call(*arguments, **named):
+        point()
+        result = whole(*arguments, **named)
+        point()
+        return result
+    return call
+
+def write(file, content, whole=os.write):
+    point()
+    half = whole(file, content[: len(content) // 2])
+    point()
+    rest = whole(file, content[half:])
+    point()
+    return half + rest
+
+@contextmanager
+def commit(self, *arguments, whole=Ledger.commit):
+    point()
+    with whole(self, *arguments) as change:
+        yield change
+        point()
+    point()
+
+os.write, os.fsync, Ledger.commit = write, pointed(os.fsync), commit
+from promptlabel.cli import commands
+try:
+    commands.main(standalone_mode=False)
+except SystemExit:
+    pass
+print(seen, file=sys.stderr)
+"""
+
+
+def crash_points(root: Path) -> int:
+    """How many points a small job has at which it can be cut off: around each write, sync and commit."""
+    with _small_job(root) as project:
+        run = _crashing_run(project, 0)
+        run.finish()
+        return int(run.errors.split()[-1])
+
+
+def crashed(root: Path, at: int) -> Trial:
+    """A small job that dies at one point, numbered from 1."""
+    trial = Trial()
+    with _small_job(root) as project:
+        run = _crashing_run(project, at)
+        run.process.communicate(timeout=60)
+        if run.process.returncode == -signal.SIGKILL:
+            run.killed = time.monotonic()
+            trial.injected["crash point"] += 1
+        settle(project, trial, verbs=("vote",))
+        _diagnose(project, trial)
+    return trial
+
+
+@contextmanager
+def _small_job(root: Path) -> Iterator[Project]:
+    with a_project(root, 8, concurrency=2) as project:
+        yield project
+
+
+def _crashing_run(project: Project, at: int) -> Run:
+    os.environ["CRASH_AT"] = str(at)
+    return project.start("vote", launcher=("-c", _CRASHING))
