@@ -133,7 +133,7 @@ class MockModel:
         self.url = ""
         self.connections: set[asyncio.Transport] = set()
         self.log: list[Request] = []
-        self._random = random.Random(behaviour.seed)  # noqa: S311 - a mock needs no secrets
+        self._random = random.Random(behaviour.seed)
         self._script = iter(behaviour.script)
 
     def delay(self) -> float:

@@ -143,10 +143,7 @@ async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[
     questions = {
         model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
     }
-    try:
-        sent = await send_all(workspace, questions, writer)
-    finally:
-        await writer.close()
+    sent = await send_all(workspace, questions, writer)
     return collected.votes, sent
 
 

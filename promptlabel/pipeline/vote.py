@@ -16,7 +16,7 @@ from promptlabel.pipeline.progress import Progress, Unwatched
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.pipeline.writing import PAID_IN_LINE, VoteWriter
+from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
 from promptlabel.rules.loading import Task
 
@@ -123,19 +123,11 @@ async def _cast(
     asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
     require_ready([asking.client for asking in asked], workspace.project.settings.budget)
     progress.begin(sum(lacking.values()))
-    writer = VoteWriter(workspace.store, progress, _most_in_flight(workspace, asked))
-    try:
-        for task in workspace.tasks:
-            await cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
-        sent = await send_all(workspace, _questions(workspace, asked, limit), writer)
-    finally:
-        await writer.close()
+    writer = VoteWriter(workspace.store, progress)
+    for task in workspace.tasks:
+        cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
+    sent = await send_all(workspace, _questions(workspace, asked, limit), writer)
     return writer.counts, sent
-
-
-def _most_in_flight(workspace: Workspace, asked: Sequence[Asking]) -> int:
-    models = workspace.project.settings.models
-    return sum(models[name].concurrency for name in by_model(asked)) or PAID_IN_LINE
 
 
 def _questions(workspace: Workspace, asked: Sequence[Asking], limit: int | None) -> dict[str, Questions]:

@@ -146,14 +146,15 @@ class DuckDBStore:
 
     def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
         """See `Store.answers`."""
-        return vote_tables.read_answers(self._reading(), requests)
+        self._writer.check()
+        return vote_tables.read_answers(self._connection, requests) if requests else {}
 
     def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
         """See `Store.add_votes`."""
         vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
         rows = {vote_tables.insert_votes: vote_rows, vote_tables.insert_attempts: attempt_rows}
         lines = list(map(encode, vote_entries(vote_rows, attempt_rows)))
-        self._writer.do(Work(lines=lines, rows={insert: some for insert, some in rows.items() if some}))
+        self._writer.put(Work(lines, {insert: some for insert, some in rows.items() if some}))
 
     def replace_votes(self, votes: Sequence[Vote]) -> None:
         """See `Store.replace_votes`."""
@@ -289,7 +290,8 @@ class DuckDBStore:
         self._writer.do(Work(step=step))
 
     def _reading(self) -> Connection:
-        self._writer.check()
+        """The connection, once everything put before is to be seen on it."""
+        self._writer.settle()
         return self._connection
 
     def _read(self, name: str, **parameters: object) -> Iterator[Row]:

@@ -70,10 +70,12 @@ class Journal:
         return Position(self._number, self._offset)
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Nothing; the lines are written whole or not at all, and durable after `sync`."""
+        """Nothing; the lines are written whole or not at all, outlive the process, and are durable after `sync`."""
+        content = b"".join(lines)
+        if not content:
+            return
         if self._offset >= self._segment_bytes:
             self._start_segment(self._number + 1)
-        content = b"".join(lines)
         try:
             _write_all(self._file, content)
         except OSError:
@@ -82,8 +84,12 @@ class Journal:
         self._offset += len(content)
 
     def sync(self) -> None:
-        """Nothing; every appended line is on the disk."""
-        os.fsync(self._file)
+        """Nothing; every appended line is on the disk. Lines may be appended meanwhile."""
+        file = os.dup(self._file)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Nothing; synced and closed."""
