@@ -24,9 +24,9 @@ RATES: Final[Mapping[str, float]] = {
 """Fault -> share of requests; what holds everybody, or a worker until its deadline, is rarer."""
 
 TIMEOUT: Final = 4.0
-CONCURRENCY: Final = 192
+CONCURRENCY: Final = 256
 _RETRY_AFTER = 1.5
-_TRACES = 2000
+_TRACES = 20_000
 _SILENCE = 90.0
 
 Say = Callable[[str], None]
@@ -48,7 +48,7 @@ class Storm:
 
     def prepare(self) -> None:
         """Nothing; the project is there and the server is in a bad mood."""
-        self.project.write(concurrency=CONCURRENCY, timeout=TIMEOUT, attempts=12)
+        self.project.write(concurrency=CONCURRENCY, timeout=TIMEOUT, attempts=8)
         self.project.ingest(self.traces)
         self._server.behave(rates=dict(RATES), retry_after=_RETRY_AFTER)
 
