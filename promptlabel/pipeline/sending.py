@@ -12,8 +12,8 @@ from typing import Final, cast
 
 from promptlabel.llm.client import Client
 from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
-from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
+from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
@@ -133,13 +133,8 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
             )
     finally:
         await asyncio.gather(*(asked.client.close() for asked in questions.values()))
+    close_account(workspace, account)
     return _summed(reports, delivery.cached)
-
-
-def open_account(workspace: Workspace) -> Account:
-    """The project's budget, less all it has ever spent."""
-    budget, spent = workspace.project.settings.budget, workspace.store.spent()
-    return Account(budget.usd, budget.calls, spent_usd=spent.usd, spent_calls=spent.calls)
 
 
 def _summed(reports: Sequence[SendReport], cached: int) -> Sent:
