@@ -47,6 +47,10 @@ class CarefulClient(Client, Protocol):
         """Whether the answer has the form that was asked for."""
         ...
 
+    def pause(self) -> float:
+        """Seconds until the provider will take another request, as its last answer said; told once."""
+        ...
+
     def correction(self, question: Question, answer: Answer) -> Question:
         """The question that shows the model what was wrong with its answer; it is no longer than it need be."""
         ...

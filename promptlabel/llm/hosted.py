@@ -74,6 +74,10 @@ class HostedClient:
         """Whether the answer fits the pydantic model made of the question's answers."""
         return accepts(question, answer)
 
+    def pause(self) -> float:
+        """Seconds to wait before the next request, where the last answer's headers said that none is left."""
+        return self._wire.pause() if self._wire is not None else 0.0
+
     def correction(self, question: Question, answer: Answer) -> Question:
         """The question with the beginning of the model's answer, and what was wrong with it."""
         wrong = complaint(question, answer) or "The answer does not have the form."

@@ -464,6 +464,9 @@ class CarefulModel(FakeModel):
     def accepts(self, question, answer):
         return answer.text == '{"answer":"yes"}'
 
+    def pause(self):
+        return 0.0
+
     def correction(self, question, answer):
         return replace(question, prompt=f"{question.prompt} not {answer.text}")
 
