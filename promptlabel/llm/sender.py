@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
@@ -49,8 +49,14 @@ class Sender:
     """
 
     def __init__(
-        self, client: Client, limits: Limits, account: Account, chance: Chance | None = None
+        self,
+        client: Client,
+        limits: Limits,
+        account: Account,
+        chance: Chance | None = None,
+        record: Callable[[Attempt], None] | None = None,
     ) -> None:
+        self._record = record
         self.report = SendReport()
         self._client = client
         self._careful = client if isinstance(client, CarefulClient) else None
@@ -161,6 +167,8 @@ class Sender:
             raise ModelError(self.report.message, cause="budget", permanent=True)
         pending.attempts.append(exchange.attempt)
         self.report.count(exchange.attempt)
+        if self._record is not None:
+            self._record(exchange.attempt)
         if isinstance(exchange.result, Answer):
             self._answered_at = self._chance.clock()
             return exchange.result

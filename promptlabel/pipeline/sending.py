@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
 from promptlabel.llm.sender import Sender
 from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
+from promptlabel.pipeline.progress import Traffic
+from promptlabel.pipeline.telemetry import tracing
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
@@ -120,21 +123,42 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
     account = open_account(workspace)
     delivery = _Delivery(workspace.store, writer)
     models = workspace.project.settings.models
-    senders = {
-        name: Sender(asked.client, Limits.of(models[name]), account) for name, asked in questions.items()
-    }
     try:
-        with _stopping_on_signals(tuple(senders.values())):
-            reports = await asyncio.gather(
-                *(
-                    senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
-                    for name, asked in questions.items()
-                )
-            )
+        with tracing({name: models[name] for name in questions}) as records:
+            senders = {
+                name: Sender(asked.client, Limits.of(models[name]), account, record=records.get(name))
+                for name, asked in questions.items()
+            }
+            writer.progress.watch(lambda: _traffic(senders.values()))
+            reports = await _run(senders, questions, delivery)
     finally:
         await asyncio.gather(*(asked.client.close() for asked in questions.values()))
     close_account(workspace, account)
     return _summed(reports, delivery.cached)
+
+
+async def _run(
+    senders: Mapping[str, Sender], questions: Mapping[str, Questions], delivery: _Delivery
+) -> list[SendReport]:
+    with _stopping_on_signals(tuple(senders.values())):
+        return await asyncio.gather(
+            *(
+                senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
+                for name, asked in questions.items()
+            )
+        )
+
+
+def _traffic(senders: Iterable[Sender]) -> Traffic:
+    causes: Counter[str] = Counter()
+    for sender in senders:
+        causes.update(dict(sender.report.causes))
+    return Traffic(
+        in_flight=sum(sender.in_flight for sender in senders),
+        calls=sum(sender.report.calls for sender in senders),
+        usd=sum(sender.report.usd for sender in senders),
+        causes=causes,
+    )
 
 
 def _summed(reports: Sequence[SendReport], cached: int) -> Sent:

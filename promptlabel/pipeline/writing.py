@@ -15,7 +15,7 @@ class VoteWriter:
     def __init__(self, store: Store, progress: Progress) -> None:
         self.counts: dict[Status, int] = {"vote": 0, "abstain": 0, "malformed": 0, "error": 0}
         self._store = store
-        self._progress = progress
+        self.progress = progress
 
     def put(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
         """Nothing; votes and attempts are with the store, and outlive this process.
@@ -24,7 +24,6 @@ class VoteWriter:
             StoreError: the store cannot take them, or could not take what was put before.
         """
         self._store.add_votes(votes, attempts)
-        usd = sum(attempt.usd for attempt in attempts)
         for vote in votes:
             self.counts[vote.status] += 1
-            self._progress.cast(vote, usd)
+            self.progress.cast(vote)
