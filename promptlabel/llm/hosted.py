@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -16,6 +17,9 @@ from promptlabel.llm.translated import Translated
 from promptlabel.llm.wire import Wire
 from promptlabel.records import Answer, Decode, Question, Usage
 from promptlabel.settings import ModelSettings
+
+_MOST_SHOWN: Final = 1000
+"""Characters of an ill-formed answer, and of what is wrong with it, that the model is shown again."""
 
 
 class HostedClient:
@@ -70,13 +74,20 @@ class HostedClient:
         """Whether the answer fits the pydantic model made of the question's answers."""
         return accepts(question, answer)
 
-    async def correct(self, question: Question, answer: Answer) -> Answer:
-        """The answer to one request through Instructor that shows the model what was wrong."""
+    def pause(self) -> float:
+        """Seconds to wait before the next request, where the last answer's headers said that none is left."""
+        return self._wire.pause() if self._wire is not None else 0.0
+
+    def correction(self, question: Question, answer: Answer) -> Question:
+        """The question with the beginning of the model's answer, and what was wrong with it."""
         wrong = complaint(question, answer) or "The answer does not have the form."
-        chat = messages(question)
-        chat.append({"role": "assistant", "content": answer.text})
-        chat.append({"role": "user", "content": f"Correct your JSON answer; the errors found:\n{wrong}"})
-        return await self._translated.instruct(question, chat)
+        said, wrong = answer.text[:_MOST_SHOWN], wrong[:_MOST_SHOWN]
+        again = f"You answered:\n{said}\nCorrect your JSON answer; the errors found:\n{wrong}"
+        return replace(question, prompt=f"{question.prompt}\n\n{again}")
+
+    async def correct(self, correction: Question) -> Answer:
+        """The answer to one request through Instructor."""
+        return self._costed(correction, await self._translated.instruct(correction, messages(correction)))
 
     def count_tokens(self, question: Question) -> Usage:
         """Input tokens by the model's own table where it is known, and those of the longest answer.

@@ -11,7 +11,7 @@ from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
 from promptlabel.pipeline.coding import cast_code_votes
 from promptlabel.pipeline.loop import run_on_loop
-from promptlabel.pipeline.progress import Progress, Unwatched
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
@@ -65,7 +65,7 @@ def vote(
     require_rules(workspace.tasks, rules)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
-    counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Unwatched()))
+    counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress()))
     _calibrate(workspace)
     dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
     return VoteReport(
@@ -136,7 +136,7 @@ async def _cast(
     lacking = missing_votes(workspace, rules, limit)
     asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
     require_ready([asking.client for asking in asked], workspace.project.settings.budget)
-    progress.begin(sum(lacking.values()))
+    progress.begin(sum(lacking.values()), sum(lacking[asking.rule] for asking in asked))
     writer = VoteWriter(workspace.store, progress)
     for task in workspace.tasks:
         cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
