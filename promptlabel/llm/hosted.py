@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -10,12 +10,17 @@ import orjson
 from promptlabel.errors import ModelError
 from promptlabel.llm import endpoints
 from promptlabel.llm.chat import accepts, complaint, messages, read_completion
+from promptlabel.llm.client import Request
 from promptlabel.llm.pricing import FREE, token_price
 from promptlabel.llm.tokens import TokenCounter, ceiling
 from promptlabel.llm.translated import Translated
 from promptlabel.llm.wire import Wire
 from promptlabel.records import Answer, Decode, Question, Usage
 from promptlabel.settings import ModelSettings
+
+CHAT = "/chat/completions"
+
+Price = Callable[[Usage], float]
 
 
 class HostedClient:
@@ -64,7 +69,29 @@ class HostedClient:
         if self._wire is None or self._endpoint is None or question.decode not in self._direct:
             return await self._translated.ask(question)
         received = await self._wire.post(_encoded(self._endpoint.body(question)))
-        return self._costed(question, read_completion(received, question, self.price))
+        return self.read(question, received, self.price)
+
+    def request(self, question: Question) -> Request:
+        """What `ask` sends, for a batch file.
+
+        Raises:
+            ModelError: the provider's requests are not OpenAI-shaped.
+        """
+        if self._endpoint is None:
+            raise ModelError("its provider's batch files are not supported", cause="bad_request")
+        return Request(CHAT, self._endpoint.body(question))
+
+    def read(self, question: Question, received: bytes, price: Price) -> Answer:
+        """The answer in what came back for `request`; without token counts it has the most it can have used.
+
+        Raises:
+            ModelError: see `promptlabel.llm.failures`.
+        """
+        answer = read_completion(received, question, price)
+        if answer.usage.input_tokens:
+            return answer
+        usage = ceiling(question, len(answer.text.encode()))
+        return replace(answer, usage=usage, usd=price(usage))
 
     def accepts(self, question: Question, answer: Answer) -> bool:
         """Whether the answer fits the pydantic model made of the question's answers."""
@@ -112,13 +139,6 @@ class HostedClient:
         if question.decode == "logprobs":
             return 1
         return self._settings.max_tokens + (self._endpoint.output_room if self._endpoint else 0)
-
-    def _costed(self, question: Question, answer: Answer) -> Answer:
-        """The answer; a server that reports no tokens is taken to have used the most it can have."""
-        if answer.usage.input_tokens:
-            return answer
-        usage = ceiling(question, len(answer.text.encode()))
-        return replace(answer, usage=usage, usd=self.price(usage))
 
     def _open_wire(self) -> Wire | None:
         if self._endpoint is None:

@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-from promptlabel.errors import InputError
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.hosted import HostedClient
 from promptlabel.settings import ModelSettings
@@ -13,11 +12,6 @@ def test_a_hosted_model_is_reached_by_its_litellm_name():
     client = connect("judge", ModelSettings(model="openai/gpt-5-mini"))
     assert isinstance(client, HostedClient)
     assert client.name == "judge"
-
-
-def test_an_engine_in_this_process_is_refused_with_what_to_run_instead():
-    with pytest.raises(InputError, match=r"models\.offline\.provider: .*vllm serve.*hosted_vllm/NAME"):
-        connect("offline", ModelSettings(provider="vllm", model="weights"))
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-5-mini", "anthropic/claude-haiku-4-5"])
