@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 
 from promptlabel.errors import ModelError
-from promptlabel.llm import endpoints
+from promptlabel.llm import endpoints, provider_batches
+from promptlabel.llm.batches import BatchRunner
 from promptlabel.llm.chat import accepts, complaint, messages, read_completion
 from promptlabel.llm.client import Request
 from promptlabel.llm.pricing import FREE, token_price
@@ -41,7 +43,9 @@ class HostedClient:
         self._settings = settings
         self._provider, bare = endpoints.provider_of(settings.model or "")
         self._endpoint = endpoints.endpoint(settings)
-        self._price = token_price(settings) or (FREE if self._is_own_server() else None)
+        free = FREE if self._is_own_server() else None
+        self._price = token_price(settings) or free
+        self._batch_price = token_price(settings, batch=True) or free
         self._counter = TokenCounter(bare, openai=self._provider == "openai")
         self._translated = Translated(settings.model or "", settings, self.price)
         self._wire = self._open_wire()
@@ -75,10 +79,10 @@ class HostedClient:
         """What `ask` sends, for a batch file.
 
         Raises:
-            ModelError: the provider's requests are not OpenAI-shaped.
+            ModelError: the provider's requests are not OpenAI-shaped, or it cannot be held to a schema.
         """
-        if self._endpoint is None:
-            raise ModelError("its provider's batch files are not supported", cause="bad_request")
+        if self._endpoint is None or question.decode not in self._direct:
+            raise ModelError(f"it cannot be asked for {question.decode} in a file", cause="bad_request")
         return Request(CHAT, self._endpoint.body(question))
 
     def read(self, question: Question, received: bytes, price: Price) -> Answer:
@@ -104,6 +108,30 @@ class HostedClient:
         chat.append({"role": "assistant", "content": answer.text})
         chat.append({"role": "user", "content": f"Correct your JSON answer; the errors found:\n{wrong}"})
         return await self._translated.instruct(question, chat)
+
+    def batch_requests(self, question: Question) -> list[Request]:
+        """See `BatchClient.batch_requests`."""
+        return [self.request(question)]
+
+    def read_batch(self, question: Question, received: Sequence[bytes]) -> Answer:
+        """See `BatchClient.read_batch`."""
+        return self.read(question, received[0], self.batch_price)
+
+    def batch_ceiling(self, question: Question) -> float:
+        """See `BatchClient.batch_ceiling`."""
+        return self.batch_price(self.ceiling(question))
+
+    def batch_price(self, usage: Usage) -> float:
+        """See `BatchClient.batch_price`."""
+        return self._batch_price.usd(usage) if self._batch_price else 0.0
+
+    def batch_runner(self, folder: Path) -> BatchRunner | None:  # noqa: ARG002 - of the protocol
+        """See `BatchClient.batch_runner`."""
+        if self._endpoint is None or self._provider not in provider_batches.PROVIDERS:
+            return None
+        key = self._endpoint.headers["Authorization"].removeprefix("Bearer ")
+        base = self._endpoint.url.removesuffix(CHAT)
+        return provider_batches.ProviderBatches(self._provider, base, key, self._settings.timeout)
 
     def count_tokens(self, question: Question) -> Usage:
         """Input tokens by the model's own table where it is known, and those of the longest answer.

@@ -13,9 +13,12 @@ import orjson
 
 from promptlabel.errors import Fault, raise_if_any
 from promptlabel.llm.chat import accepts, answer_form, messages, read_completion
+from promptlabel.llm.client import Request
 from promptlabel.llm.completions import CompletionForm
 from promptlabel.llm.fewshot import FewShotTokenizer
 from promptlabel.llm.pricing import FREE, token_price
+from promptlabel.llm.raw_chat import RawChatForm
+from promptlabel.llm.run_batch import RunBatch
 from promptlabel.llm.vllm_process import Engine, VllmProcess
 from promptlabel.llm.vocabulary import Vocabulary
 from promptlabel.records import Answer, Decode, Question, Usage
@@ -48,6 +51,7 @@ class InProcessClient:
         )
         self.tokenizer = FewShotTokenizer(self.vocabulary, _window(self.engine))
         self._form = CompletionForm(name, self.tokenizer)
+        self._raw = RawChatForm(name, self.tokenizer, self.vocabulary)
         self._process = VllmProcess(self.engine)
 
     async def ask(self, question: Question) -> Answer:
@@ -74,6 +78,30 @@ class InProcessClient:
         taken = sum(len(self.vocabulary(message["content"])) + _MESSAGE_FRAME for message in chat)
         likely = max(len(self.vocabulary(f'{{"answer": "{one}"}}')) for one in question.answers)
         return Usage(taken, self._settings.max_tokens if question.rationale else likely)
+
+    def batch_requests(self, question: Question) -> list[Request]:
+        """See `BatchClient.batch_requests`."""
+        if question.decode == "logprobs":
+            return self._raw.requests(question)
+        return [Request("/chat/completions", {"model": self.name, **chat_body(self._settings, question)})]
+
+    def read_batch(self, question: Question, received: Sequence[bytes]) -> Answer:
+        """See `BatchClient.read_batch`."""
+        if question.decode == "logprobs":
+            return self._raw.read(received, question, self.batch_price)
+        return read_completion(received[0], question, self.batch_price)
+
+    def batch_ceiling(self, question: Question) -> float:
+        """See `BatchClient.batch_ceiling`."""
+        return 0.0 if self._price == FREE else self.batch_price(self.count_tokens(question))
+
+    def batch_price(self, usage: Usage) -> float:
+        """See `BatchClient.batch_price`."""
+        return self._price.usd(usage)
+
+    def batch_runner(self, folder: Path) -> RunBatch:
+        """See `BatchClient.batch_runner`."""
+        return RunBatch(self.engine, self.name, folder)
 
     def price(self, usage: Usage) -> float:
         """US dollars by the project's own price; 0 without one."""

@@ -15,6 +15,7 @@ from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
 from promptlabel.pipeline.asking import Wanted
+from promptlabel.pipeline.batch_log import BatchLog
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
@@ -34,6 +35,18 @@ class Sent:
     usd: float = 0.0
     stopped: str | None = None
     message: str = ""
+
+    def joined(self, report: SendReport, cached: int) -> Sent:
+        """The sums of this and what else was sent; of two that ended early, this one's reason."""
+        return Sent(
+            self.calls + report.calls,
+            self.cached + cached,
+            self.input_tokens + report.input_tokens,
+            self.output_tokens + report.output_tokens,
+            self.usd + report.usd,
+            self.stopped or report.stopped,
+            self.message or report.message,
+        )
 
 
 Chunk = Sequence[Wanted | Vote]
@@ -106,10 +119,13 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
     return _summed(reports, delivery.cached)
 
 
-def open_account(workspace: Workspace) -> Account:
-    """The project's budget, less all it has ever spent."""
+def open_account(workspace: Workspace, batches: BatchLog | None = None) -> Account:
+    """The project's budget, less all it has ever spent and what open batches have set aside."""
     budget, spent = workspace.project.settings.budget, workspace.store.spent()
-    return Account(budget.usd, budget.calls, spent_usd=spent.usd, spent_calls=spent.calls)
+    aside = (batches or BatchLog.of(workspace.project)).reserved
+    return Account(
+        budget.usd, budget.calls, spent_usd=spent.usd + aside.usd, spent_calls=spent.calls + aside.calls
+    )
 
 
 def _summed(reports: Sequence[SendReport], cached: int) -> Sent:

@@ -58,6 +58,10 @@ class VoteProgress:
             self._drawn = time.monotonic()
             self._bar.update(self._task, completed=self._cast, rate=self._rate(), note=self._note())
 
+    def note(self, line: str) -> None:
+        """Nothing; the line stands on stderr, above the bar."""
+        self._bar.console.print(line, soft_wrap=True, markup=False)
+
     def _rate(self) -> str:
         speed = self._bar.tasks[0].speed
         return f"{speed:,.0f}/s" if speed else ""

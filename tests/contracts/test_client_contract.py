@@ -42,8 +42,8 @@ def opened(request, tmp_path) -> AbstractAsyncContextManager[Client]:
 
 
 @asynccontextmanager
-async def _behind_a_server(mock_model, model: str) -> AsyncIterator[Client]:
-    async with mock_model.serving() as server, _alone({"model": model, "api_base": server.url}) as client:
+async def _behind_a_server(module, model: str) -> AsyncIterator[Client]:
+    async with module.serving() as server, _alone({"model": model, "api_base": server.url}) as client:
         yield client
 
 

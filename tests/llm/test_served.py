@@ -153,7 +153,9 @@ def test_questions_of_one_rule_begin_alike_so_that_the_prefix_cache_serves_them(
         [body["prompt"][0] for body in ask(tokenizer_file, replace(QUESTION, prompt=prompt))[1].bodies]
         for prompt in ("It hums", "It broke")
     )
-    shared = next(place for place, (one, other) in enumerate(zip(first[0], second[0])) if one != other)
+    shared = next(
+        place for place, (one, other) in enumerate(zip(first[0], second[0], strict=False)) if one != other
+    )
     head = FewShotTokenizer(Vocabulary.load(tokenizer_file, "key"), 1000).tokens(QUESTION).head
     assert shared >= len(head) > 0.6 * len(first[0])
 
