@@ -276,30 +276,32 @@ def test_a_rule_that_is_not_named_does_not_lose_its_batch(tmp_path, mock_batches
 
 
 def test_too_many_tokens_in_line_wait_for_the_batches_before_them(tmp_path, mock_batches):
-    with running(mock_batches) as server, project(tmp_path, server.url, batch_size=50) as workspace:
-        batch(workspace, wait=False)
-        server.faults.refused = 0
-    with running(mock_batches, seconds=0.3, refused=1) as server:
-        root = tmp_path / "other"
-        root.mkdir()
-        with project(root, server.url, batch_size=50) as workspace:
-            report = batch(workspace)
+    with (
+        running(mock_batches, seconds=0.3, refused=1) as server,
+        project(tmp_path, server.url, batch_size=50) as workspace,
+    ):
+        report = batch(workspace)
     assert (report.votes, report.stopped) == (TRACES, None)
+    assert len(server.batches) == 4
 
 
 def test_a_batch_that_is_refused_says_why_and_can_be_sent_again(tmp_path, mock_batches):
-    with running(mock_batches, refused=1, refusal_code="invalid_file") as server:
-        with project(tmp_path, server.url) as workspace:
-            report = batch(workspace)
-            assert report.stopped == "batch"
-            assert "invalid_file" in report.message
-            assert batch(workspace).votes == TRACES
+    with (
+        running(mock_batches, refused=1, refusal_code="invalid_file") as server,
+        project(tmp_path, server.url) as workspace,
+    ):
+        report = batch(workspace)
+        assert report.stopped == "batch"
+        assert "invalid_file" in report.message
+        assert batch(workspace).votes == TRACES
 
 
 def test_a_provider_without_batch_files_is_a_fault_before_anything_is_sent(tmp_path):
-    with project(tmp_path, "http://127.0.0.1:9/v1", model="mistral/small") as workspace:
-        with pytest.raises(InputError, match=r"models\.default: its provider takes no batch files"):
-            batch(workspace)
+    with (
+        project(tmp_path, "http://127.0.0.1:9/v1", model="mistral/small") as workspace,
+        pytest.raises(InputError, match=r"models\.default: its provider takes no batch files"),
+    ):
+        batch(workspace)
 
 
 def test_models_that_need_no_batch_are_asked_in_line(tmp_path, mock_batches):
