@@ -126,32 +126,47 @@ def preview(rule: str, count: int, project: Path, tasks: tuple[str, ...], as_jso
 @commands.command()
 @_rule
 @_limit
+@click.option("--batch", is_flag=True, help="At the prices of batch files.")
 @_on_votes
 def plan(
-    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+    rules: tuple[str, ...],
+    limit: int | None,
+    batch: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Price a vote in calls, tokens and money."""
     from promptlabel.pipeline.plan import plan
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("plan", plan(workspace, rules=rules, limit=limit), as_json)
+        _show("plan", plan(workspace, rules=rules, limit=limit, batch=batch), as_json)
 
 
 @commands.command()
 @_rule
 @_limit
 @_progress
+@click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+@click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 @_on_votes
 def vote(
     rules: tuple[str, ...],
     limit: int | None,
     way: Way,
+    batch: bool,
+    detach: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run the rules where votes are missing."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import showing_progress
@@ -160,7 +175,8 @@ def vote(
         open_workspace(project, tasks, lean=True) as workspace,
         showing_progress(way, as_json=as_json) as progress,
     ):
-        result = vote(workspace, rules=rules, limit=limit, progress=progress)
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 

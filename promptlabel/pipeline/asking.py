@@ -75,9 +75,18 @@ def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
 def _located(project: Project, name: str) -> ModelSettings:
     """The model's settings; files they name are looked for from the project's folder."""
     settings = project.settings.models[name]
-    files = ("tokenizer",) if settings.provider == "litellm" else ("model", "tokenizer")
+    files = ("tokenizer",) if settings.provider == "litellm" else ("model", "tokenizer", "python")
     named = {key: getattr(settings, key) for key in files}
-    return settings.model_copy(update={key: str(project.root / path) for key, path in named.items() if path})
+    return settings.model_copy(
+        update={
+            key: str(project.root / path) for key, path in named.items() if path and not _on_path(key, path)
+        }
+    )
+
+
+def _on_path(key: str, path: str) -> bool:
+    """Whether an interpreter is named as a shell would find it."""
+    return key == "python" and "/" not in path
 
 
 def askings(

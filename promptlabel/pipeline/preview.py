@@ -27,7 +27,11 @@ EXAMPLES_OF: Final = "examples of "
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """What the rule says of one trace, and what people said; `hash` is the digest of the request."""
+    """What the rule says of one trace, and what people said; `hash` is the digest of the request.
+
+    Attributes:
+        outside: the probability that the model gave to none of the rule's answers, where it is known.
+    """
 
     trace_id: str
     model: str
@@ -38,6 +42,7 @@ class PreviewRow:
     vote: str | None
     confidence: float | None
     distribution: Mapping[str, float] | None
+    outside: float | None
     gold: str | None
     cause: str | None
 
@@ -214,6 +219,7 @@ def _row(model: str, vote: Vote, gold: Mapping[str, str], prompt: str | None = N
         vote=vote.label,
         confidence=vote.confidence,
         distribution=vote.distribution,
+        outside=vote.raw.outside if vote.raw else None,
         gold=gold.get(vote.trace_id),
         cause=vote.cause,
     )

@@ -93,6 +93,10 @@ def _preview(report: Any) -> None:
     _screen.print(table)
     if any(row.distribution for row in report.traces):
         _say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
+    outside = [row.outside for row in report.traces if row.outside is not None]
+    if outside:
+        share = _share(sum(outside) / len(outside))
+        _say(f"[dim]{share} of the model's probability fell on none of the answers, on average[/]")
     for example in report.examples:
         mark = (
             "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
