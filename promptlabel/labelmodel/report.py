@@ -15,10 +15,10 @@ from promptlabel.labelmodel.calibration import (
     log_loss,
     reliability,
 )
-from promptlabel.labelmodel.dependence import Dependence
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.structure import class_shares, overruled, vote_shares
 from promptlabel.records import JsonValue
+from promptlabel.votes.dependence import Dependence
 
 Report = dict[str, JsonValue]
 
@@ -36,10 +36,10 @@ def figures(probabilities: FloatArray, gold: Labelled) -> Report:
     }
 
 
-def against_baselines(chosen: str, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:
-    """For each baseline the chosen one's accuracy minus its own on held-out gold, with a 95 % interval."""
-    right = {name: correctness(probabilities, gold.labels) for name, probabilities in held_out.items()}
-    return {name: _difference(right[chosen] - right[name]) for name in BASELINES if name in right}
+def against_baselines(shipped: FloatArray, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:
+    """For each baseline the shipped accuracy minus its own on held-out gold, with a 95 % interval."""
+    right = correctness(shipped, gold.labels)
+    return {name: _difference(right - correctness(held_out[name], gold.labels)) for name in BASELINES}
 
 
 def worse_than(chosen: str, differences: Mapping[str, JsonValue]) -> list[str]:
