@@ -20,6 +20,7 @@ from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.pool import Pool
 from promptlabel.labelmodel.report import (
     BASELINES,
+    Measure,
     Report,
     against_baselines,
     calibration_report,
@@ -57,14 +58,18 @@ class Fitted:
         return np.where(silent[:, None], raw, tempered(raw, self.exponent))
 
 
-def fit(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+def fit(
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure = figures
+) -> Fitted:
     """The estimator asked for, or with "auto" the gate's blend or the guard, fitted and reported."""
     if len(gold.at_random()) >= LEAST_GOLD:
-        return _fit_on_gold(method, patterns, gold, balance)
+        return _fit_on_gold(method, patterns, gold, balance, measure)
     return _fit_without_gold(method, patterns, gold, balance)
 
 
-def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
+def _fit_on_gold(
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure
+) -> Fitted:
     by_name, judged = _by_name(balance.known(gold)), gold.at_random()
     names = BLENDED if method == "auto" else (method,)
     compared = {name: by_name[name] for name in dict.fromkeys((*names, *BASELINES))}
@@ -74,7 +79,7 @@ def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: Cl
     )
     pool = Pool([by_name[name]() for name in choice.weights], np.array(list(choice.weights.values())))
     exponent = fit_exponent(choice.unseen, judged.labels)
-    report = _gold_report(choice, judged, exponent)
+    report = _gold_report(choice, judged, exponent, measure)
     fitted = Fitted(choice.name, pool.fit(patterns, gold, balance(gold)), exponent, report)
     return _reported(fitted, patterns, gold, balance)
 
@@ -112,15 +117,15 @@ def _dependence(patterns: Patterns, gold: Labelled) -> Dependence:
     return dependence(votes, labels, patterns.n_classes, counts)
 
 
-def _gold_report(choice: Choice, gold: Labelled, exponent: float) -> Report:
+def _gold_report(choice: Choice, gold: Labelled, exponent: float, measure: Measure) -> Report:
     shipped = tempered(choice.unseen, exponent)
     differences = against_baselines(shipped, choice.held_out, gold)
     return {
         "reason": choice.reason,
         "weights": dict(choice.weights),
-        "compared": {name: figures(probabilities, gold) for name, probabilities in choice.held_out.items()},
+        "compared": {name: measure(probabilities, gold) for name, probabilities in choice.held_out.items()},
         "against": differences,
-        "calibration": calibration_report(shipped, gold, exponent),
+        "calibration": calibration_report(shipped, gold, exponent, measure),
         "warnings": list(worse_than(choice.name, differences)),
     }
 
