@@ -31,6 +31,7 @@ from promptlabel.labelmodel.validation import (
     checked_balance,
     checked_counts,
     checked_gold,
+    checked_gold_counts,
     checked_random,
     checked_soft,
     checked_text,
@@ -146,11 +147,7 @@ class LabelModel:
         """
         rows = checked_votes(patterns, self.n_classes)
         distinct = Patterns(rows, checked_counts(counts, len(rows)), self.n_classes)
-        labelled = (
-            np.zeros((len(rows), self.n_classes), int) if gold_counts is None else np.asarray(gold_counts)
-        )
-        if labelled.shape != (len(rows), self.n_classes):
-            raise VotesError(Fault(f"give shape {(len(rows), self.n_classes)}", key="gold_counts"))
+        labelled = checked_gold_counts(gold_counts, (len(rows), self.n_classes))
         cells = np.repeat(np.arange(labelled.size), labelled.ravel())
         self._reader = None
         return self._fit(distinct, Labelled(distinct.take(cells // self.n_classes), cells % self.n_classes))
