@@ -153,7 +153,10 @@ _RULE_COLUMNS: Final = (
     ">cost",
     "advice",
 )
-_HOW_MANY_VOTES: Final = {"gold": "from their errors on gold", "agreement": "from how they agree"}
+_HOW_MANY_VOTES: Final = {
+    "gold": "{0:.1f} independent votes, by their errors on gold",
+    "agreement": "{0:.1f} independent votes at most, by how they agree; errors that all share show on gold only",
+}
 
 
 def _analyze(report: Any) -> None:
@@ -167,7 +170,11 @@ def _analyze(report: Any) -> None:
     _screen.print(table)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)
     if how:
-        _say(f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}")
+        _say(f"{len(report.rules)} rules amount to {how.format(report.n_eff)}")
+    if len(report.n_eff_by_family) > 1 and how:
+        _say("; ".join(f"{family}: {votes:.1f}" for family, votes in report.n_eff_by_family.items()))
+    for pair in report.redundant[:_SHOWN]:
+        _say(f"{pair.rule} and {pair.repeats} err together (correlation {pair.error_correlation:.2f})")
 
 
 def _ends(row: Any) -> str:
