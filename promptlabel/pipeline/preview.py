@@ -11,7 +11,7 @@ from typing import Final
 from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, Wanted, render
 from promptlabel.pipeline.calibrating import calibrated
-from promptlabel.pipeline.casting import code_vote, request_digest
+from promptlabel.pipeline.casting import code_votes, request_digest
 from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.vote import all_askings
@@ -103,7 +103,7 @@ def _code_rows(
     registered = task.registered(workspace.project.settings.models)
     rule = next(found for found in registered if found.rule == name)
     heuristic = next(found for found in task.heuristics if found.name == name)
-    return [_row(rule.model, code_vote(heuristic, rule, trace), gold) for trace in traces]
+    return [_row(rule.model, vote, gold) for vote in code_votes(heuristic, rule, list(traces))]
 
 
 @dataclass(slots=True)

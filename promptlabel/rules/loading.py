@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from promptlabel.errors import Fault, InputError, nearest, raise_if_any
 from promptlabel.records import RegisteredRule
-from promptlabel.rules.heuristic import Heuristic
+from promptlabel.rules.declarative import DeclarativeRule
+from promptlabel.rules.heuristic import CodeRule, Heuristic
 from promptlabel.rules.heuristics_file import load_heuristics
+from promptlabel.rules.partials import PREFIX, Partials, partial_files
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.rule_file import read_rule, read_task
 from promptlabel.rules.spec import TaskSpec
 from promptlabel.settings import CONFIGURATION_FILE, ModelSettings, Project, load_project
+from promptlabel.strict_yaml import read_text
 
 TASK_FILE: Final = "task.yaml"
 HEURISTICS_FILE: Final = "heuristics.py"
@@ -32,7 +35,7 @@ class Task:
 
     spec: TaskSpec
     prompts: tuple[PromptRule, ...]
-    heuristics: tuple[Heuristic, ...]
+    heuristics: tuple[CodeRule, ...]
 
     @property
     def name(self) -> str:
@@ -45,19 +48,21 @@ class Task:
         return tuple(self.spec.labels)
 
     @property
-    def rules(self) -> tuple[PromptRule | Heuristic, ...]:
+    def rules(self) -> tuple[PromptRule | CodeRule, ...]:
         """All rules in order of name."""
         return tuple(sorted((*self.prompts, *self.heuristics), key=lambda rule: rule.name))
+
+    def with_secret(self, secret: bytes) -> Task:
+        """The task whose prompts set apart what traces say by delimiters made from the secret."""
+        return replace(self, prompts=tuple(replace(prompt, secret=secret) for prompt in self.prompts))
 
     def registered(self, models: Mapping[str, ModelSettings]) -> tuple[RegisteredRule, ...]:
         """The rules as the store knows them: one for each model of a prompt rule, ``code`` for a heuristic."""
         return tuple(entry for rule in self.rules for entry in _registered(rule, models))
 
 
-def _registered(
-    rule: PromptRule | Heuristic, models: Mapping[str, ModelSettings]
-) -> Iterator[RegisteredRule]:
-    if isinstance(rule, Heuristic):
+def _registered(rule: PromptRule | CodeRule, models: Mapping[str, ModelSettings]) -> Iterator[RegisteredRule]:
+    if not isinstance(rule, PromptRule):
         yield RegisteredRule(rule.task, rule.name, rule.kind, CODE_MODEL, rule.rule_hash, "")
         return
     for name in rule.models:
@@ -124,19 +129,34 @@ def _name_faults(rules: Path, folders: Iterable[str], names: Iterable[str]) -> I
 def _load_task(folder: Path, models: Iterable[str] | None) -> tuple[Task | None, list[Fault]]:
     spec, faults = _read_task_of(folder)
     faults += _file_name_faults(folder)
-    prompts = []
+    partials, found = _read_partials(folder)
+    faults += found
+    rules: list[PromptRule | DeclarativeRule] = []
     for path in _rule_files(folder):
-        rule, found = read_rule(path, spec, models)
+        rule, found = read_rule(path, spec, models, partials)
         faults += found
-        prompts += [rule] if rule and rule.spec.active else []
+        rules += [rule] if rule and rule.spec.active else []
     heuristics, found = _read_heuristics_of(folder, spec)
     faults += [*found, *_repeated_rules(folder, heuristics)]
     if spec is None:
         return None, faults
-    return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(heuristics, key=_name_of))), faults
+    prompts = [rule for rule in rules if isinstance(rule, PromptRule)]
+    code: list[CodeRule] = [*heuristics, *(rule for rule in rules if isinstance(rule, DeclarativeRule))]
+    return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(code, key=_name_of))), faults
 
 
-def _name_of(rule: PromptRule | Heuristic) -> str:
+def _read_partials(folder: Path) -> tuple[Partials, list[Fault]]:
+    found: list[tuple[str, str]] = []
+    faults: list[Fault] = []
+    for path in partial_files(folder):
+        try:
+            found.append((path.name, read_text(path)))
+        except InputError as error:
+            faults += error.faults
+    return tuple(found), faults
+
+
+def _name_of(rule: PromptRule | CodeRule) -> str:
     return rule.name
 
 
@@ -156,7 +176,7 @@ def _read_heuristics_of(folder: Path, spec: TaskSpec | None) -> tuple[list[Heuri
 
 def _rule_files(folder: Path) -> list[Path]:
     files = (path for path in sorted(folder.iterdir()) if path.suffix in _RULE_ENDINGS and path.is_file())
-    return [path for path in files if path.name != TASK_FILE and not path.name.startswith(".")]
+    return [path for path in files if path.name != TASK_FILE and not path.name.startswith((".", PREFIX))]
 
 
 def _file_name_faults(folder: Path) -> Iterator[Fault]:
