@@ -21,6 +21,9 @@ Parse: TypeAlias = Callable[[str], nodes.Template]
 
 PREFIX: Final = "_"
 
+MAX_INCLUDED: Final = 200_000
+"""Characters that a template may include, all its files together and as often as it includes them."""
+
 
 def partial_files(folder: Path) -> list[Path]:
     """The files of a task's folder that prompts may include: their names begin with ``_`` and end with ``.jinja``."""
@@ -33,16 +36,19 @@ def inlined(tree: nodes.Template, partials: Partials, parse: Parse) -> nodes.Tem
     Raises:
         TemplateSyntaxError: no such file or macro, or files that include one another, at the line of the statement.
     """
-    found = _Inliner(dict(partials), parse, ()).visit(tree)
+    found = _Inliner(dict(partials), parse, (), [0]).visit(tree)
     assert isinstance(found, nodes.Template)  # noqa: S101  (a template is visited, not replaced)
     return found
 
 
 class _Inliner(NodeTransformer):
-    def __init__(self, partials: Mapping[str, str], parse: Parse, within: tuple[str, ...]) -> None:
+    def __init__(
+        self, partials: Mapping[str, str], parse: Parse, within: tuple[str, ...], included: list[int]
+    ) -> None:
         self._partials = partials
         self._parse = parse
         self._within = within
+        self._included = included
 
     def visit_Include(self, node: nodes.Include) -> list[nodes.Node]:  # noqa: N802  (Jinja's naming)
         return self._body(node, "include")
@@ -70,7 +76,10 @@ class _Inliner(NodeTransformer):
             raise TemplateSyntaxError(f"the task's folder has no '{name}' to {what}{hint}", node.lineno)
         if name in self._within:
             raise TemplateSyntaxError(f"'{name}' includes itself", node.lineno)
-        inner = _Inliner(self._partials, self._parse, (*self._within, name))
+        self._included[0] += len(self._partials[name])
+        if self._included[0] > MAX_INCLUDED:
+            raise TemplateSyntaxError(f"includes more than {MAX_INCLUDED:,} characters", node.lineno)
+        inner = _Inliner(self._partials, self._parse, (*self._within, name), self._included)
         try:
             return list(_moved(inner.visit(self._parse(self._partials[name])), node.lineno))
         except TemplateSyntaxError as error:

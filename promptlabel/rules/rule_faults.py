@@ -30,10 +30,11 @@ class Written:
     lines: Sequence[str]
 
     def column(self, line: int, word: str) -> int | None:
-        """Where a word stands in a line of the file, from 1; None where it does not."""
-        if not word or line > len(self.lines):
+        """Where a word, or without one the first tag, stands in a line of the file, from 1; None where it does not."""
+        if line > len(self.lines):
             return None
-        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.lines[line - 1])
+        sought = rf"(?<!\w){re.escape(word)}(?!\w)" if word else r"{[{%]"
+        found = re.search(sought, self.lines[line - 1])
         return found.start() + 1 if found else None
 
 

@@ -18,7 +18,7 @@ MAX_OUTPUT: Final = 1_000_000
 MAX_STEPS: Final = 100_000
 """Rounds that all loops, and calls of macros, of one rendering may take together."""
 
-MAX_SECONDS: Final = 2.0
+MAX_SECONDS: Final = 0.5
 """Processor time of one rendering; an ordinary one takes a thousandth of a second."""
 
 COUNTED: Final = "_counted"

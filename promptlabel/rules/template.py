@@ -27,7 +27,7 @@ from promptlabel.rules.template_checks import (
     unknown_variables,
 )
 
-MAX_SOURCE: Final = 100_000
+MAX_SOURCE: Final = 50_000
 
 _SANDBOX: Final = Sandbox()
 _SANDBOX.filters[FENCE] = fenced

@@ -176,7 +176,7 @@ prompt: |
         (
             "a.jinja",
             "---\nmodel: judge\n---\n\n\n{% if %}\n",
-            "a.jinja:6: prompt: Expected an expression, got 'end of statement block'",
+            "a.jinja:6:1: prompt: Expected an expression, got 'end of statement block'",
         ),
         ("a.jinja", "---\nmodel: judge\n---\n", "a.jinja:2:1: prompt: is empty"),
         ("a.jinja", "a\n\x00", "a.jinja:2:1: character U+0000 is not allowed in text"),
