@@ -155,6 +155,20 @@ def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
 
 
 @commands.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8712, show_default=True, help="0 is any free one."
+)
+@_on_project
+def workbench(port: int, project: Path, as_json: bool) -> None:
+    """Serve the page where rules are written."""
+    from promptlabel.pipeline.workspace import open_project
+    from promptlabel.web.workbench import serve_workbench
+
+    with open_project(project) as workspace:
+        serve_workbench(workspace, port=port, as_json=as_json)
+
+
+@commands.command()
 @_rule
 @_limit
 @_on_votes
@@ -211,6 +225,18 @@ def analyze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 
     with open_workspace(project, tasks) as workspace:
         _show("analyze", [analyze(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
+@click.argument("rule")
+@_on_votes
+def explain(rule: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show where one rule is wrong, and what to do."""
+    from promptlabel.pipeline.explain import explain
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("explain", explain(workspace, rule), as_json)
 
 
 @commands.command()

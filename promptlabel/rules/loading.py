@@ -26,7 +26,8 @@ CODE_MODEL: Final = "code"
 
 _RULE_ENDINGS: Final = (".yaml", ".jinja")
 _MISTAKEN_ENDINGS: Final[Mapping[str, str]] = {".yml": ".yaml", ".j2": ".jinja", ".jinja2": ".jinja"}
-_RULE_NAME: Final = re.compile(r"\w[\w.-]*")
+RULE_NAME: Final = re.compile(r"\w[\w.-]*")
+"""What a rule may be called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def load_checked(root: Path, names: Sequence[str] = ()) -> tuple[Project, tuple[
 def _read_tasks(
     rules: Path, names: Sequence[str], models: Iterable[str] | None
 ) -> tuple[tuple[Task, ...], list[Fault]]:
-    folders = _task_folders(rules)
+    folders = task_folders(rules)
     faults = list(_name_faults(rules, folders, names))
     tasks = []
     for name, folder in folders.items():
@@ -110,7 +111,8 @@ def _read_tasks(
     return tuple(tasks), faults
 
 
-def _task_folders(rules: Path) -> dict[str, Path]:
+def task_folders(rules: Path) -> dict[str, Path]:
+    """The tasks' folders by name, in order of name."""
     if not rules.is_dir():
         return {}
     folders = sorted(path for path in rules.iterdir() if path.is_dir())
@@ -129,10 +131,10 @@ def _name_faults(rules: Path, folders: Iterable[str], names: Iterable[str]) -> I
 def _load_task(folder: Path, models: Iterable[str] | None) -> tuple[Task | None, list[Fault]]:
     spec, faults = _read_task_of(folder)
     faults += _file_name_faults(folder)
-    partials, found = _read_partials(folder)
+    partials, found = read_partials(folder)
     faults += found
     rules: list[PromptRule | DeclarativeRule] = []
-    for path in _rule_files(folder):
+    for path in rule_files(folder):
         rule, found = read_rule(path, spec, models, partials)
         faults += found
         rules += [rule] if rule and rule.spec.active else []
@@ -145,7 +147,8 @@ def _load_task(folder: Path, models: Iterable[str] | None) -> tuple[Task | None,
     return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(code, key=_name_of))), faults
 
 
-def _read_partials(folder: Path) -> tuple[Partials, list[Fault]]:
+def read_partials(folder: Path) -> tuple[Partials, list[Fault]]:
+    """The files of a task's folder that prompts may include, and what is wrong with them."""
     found: list[tuple[str, str]] = []
     faults: list[Fault] = []
     for path in partial_files(folder):
@@ -174,7 +177,8 @@ def _read_heuristics_of(folder: Path, spec: TaskSpec | None) -> tuple[list[Heuri
     return load_heuristics(path, folder.name, tuple(spec.labels) if spec else None)
 
 
-def _rule_files(folder: Path) -> list[Path]:
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files of a task's folder, in order of name."""
     files = (path for path in sorted(folder.iterdir()) if path.suffix in _RULE_ENDINGS and path.is_file())
     return [path for path in files if path.name != TASK_FILE and not path.name.startswith((".", PREFIX))]
 
@@ -184,14 +188,14 @@ def _file_name_faults(folder: Path) -> Iterator[Fault]:
         if path.suffix in _MISTAKEN_ENDINGS:
             right = path.with_suffix(_MISTAKEN_ENDINGS[path.suffix]).name
             yield Fault(f"would be overlooked: rename it to {right}", str(path))
-    for path in _rule_files(folder):
-        if not _RULE_NAME.fullmatch(path.stem):
+    for path in rule_files(folder):
+        if not RULE_NAME.fullmatch(path.stem):
             yield Fault("a rule's name has letters, digits, _, - and . only", str(path))
 
 
 def _repeated_rules(folder: Path, heuristics: Iterable[Heuristic]) -> Iterator[Fault]:
     owners: dict[str, str] = {}
-    named = [(path.stem, path.name) for path in _rule_files(folder)]
+    named = [(path.stem, path.name) for path in rule_files(folder)]
     for name, file in [*named, *((rule.name, HEURISTICS_FILE) for rule in heuristics)]:
         if name in owners:
             yield Fault(f"a rule named '{name}' is in {owners[name]} already", str(folder / file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -47,9 +48,12 @@ def validated(document: Document, model: type[_Model]) -> tuple[_Model | None, l
 
 
 def is_declarative(document: Document) -> bool:
-    """Whether the file says without a prompt what decides."""
+    """Whether the file says, or with a slip of the pen means to say, without a prompt what decides."""
     keys = document.data
-    return isinstance(keys, Mapping) and "prompt" not in keys and any(way in keys for way in CONDITIONS)
+    if not isinstance(keys, Mapping) or "prompt" in keys:
+        return False
+    meant = (get_close_matches(key, ("prompt", *CONDITIONS), n=1) for key in keys)
+    return any(match and match[0] in CONDITIONS for match in meant)
 
 
 def _way(document: Document) -> str:

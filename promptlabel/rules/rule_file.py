@@ -44,16 +44,28 @@ def read_task(path: Path) -> tuple[TaskSpec | None, list[Fault]]:
 def read_rule(
     path: Path, task: TaskSpec | None, models: Iterable[str] | None, partials: Partials = ()
 ) -> tuple[PromptRule | DeclarativeRule | None, list[Fault]]:
-    """The rule in a file, None where there are faults; without a task its labels are not checked.
+    """The rule in a file, None where there are faults; without a task its labels are not checked."""
+    try:
+        text = read_text(path)
+    except InputError as error:
+        return None, list(error.faults)
+    return read_rule_text(text, path, task, models, partials)
+
+
+def read_rule_text(
+    text: str, path: Path, task: TaskSpec | None, models: Iterable[str] | None, partials: Partials = ()
+) -> tuple[PromptRule | DeclarativeRule | None, list[Fault]]:
+    """The rule that a text is, None where there are faults; without a task its labels are not checked.
 
     Args:
-        path: the file, whose name without its ending is the rule's.
+        text: what the file says, or will say.
+        path: the file, whose name without its ending is the rule's; it is not read.
         task: the task whose labels the rule votes for.
         models: the names of the configured models; None where they cannot be known.
         partials: the files of the task's folder that prompts may include.
     """
     try:
-        written = _read_document(path)
+        written = _document(text, path)
     except InputError as error:
         return None, list(error.faults)
     document = written.document
@@ -88,8 +100,8 @@ def _declarative(
 # --- the two forms of a rule file
 
 
-def _read_document(path: Path) -> Written:
-    text = read_text(path)
+def _document(text: str, path: Path) -> Written:
+    text = text.removeprefix("\ufeff")
     if path.suffix == ".jinja":
         return _with_front_matter(text, str(path))
     document = load_yaml(text, str(path), is_text)

@@ -209,6 +209,47 @@ def _analyze(report: Any) -> None:
         _say(f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}")
 
 
+def _explain(report: Any) -> None:
+    _say(
+        f"[bold]{escape(report.rule)}[/]: {escape(report.description)}" if report.description else report.rule
+    )
+    for one in report.models:
+        if len(report.models) > 1:
+            _say("", f"asked of [bold]{escape(one.figures.model)}[/]")
+        _explain_one(one)
+
+
+def _explain_one(one: Any) -> None:
+    row = one.figures
+    right = (
+        "no gold yet" if row.accuracy is None else f"right {_share(row.accuracy)} ({_ends(row)}) of the time"
+    )
+    _say(f"{_count(row.votes, 'vote')} on {_share(row.coverage)} of the traces; {right}; {_money(row.usd)}")
+    for said in one.labels:
+        judged = (
+            "" if said.precision is None else f", right {_share(said.precision)} of {said.judged:,} judged"
+        )
+        _say(f"  {escape(said.label)}: {_count(said.votes, 'vote')}{judged}")
+    _say(f"alone on {one.alone_total:,} traces; tips the majority on {one.decisive_total:,}")
+    for other in one.repeats:
+        _say(f"says the same as {escape(other.rule)} on {_share(other.agreement)} of {other.shared:,} traces")
+    _shown_traces("where it is wrong, the surest first", one.wrong, one.wrong_total)
+    _shown_traces("where it alone speaks", one.alone, one.alone_total)
+    _say("", *(f"[yellow]→[/] {escape(text)}" for text in one.suggestions))
+
+
+def _shown_traces(title: str, traces: Any, total: int) -> None:
+    if not traces:
+        return
+    table = _table("trace", "says", "gold", ">sure", "the end of it", title=f"{title} ({total:,})")
+    for trace in traces:
+        sure = "" if trace.confidence is None else f"{trace.confidence:.2f}"
+        words = _clip(trace.text[-160:], 160)
+        table.add_row(escape(trace.trace_id), escape(trace.vote), escape(trace.gold or ""), sure, words)
+    _say("")
+    _screen.print(table)
+
+
 def _ends(row: Any) -> str:
     return "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
 
@@ -313,6 +354,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "plan": _plan,
     "vote": _vote,
     "analyze": _analyze,
+    "explain": _explain,
     "fit": _fit,
     "queue": _queue,
     "audit": _audit,
