@@ -100,12 +100,20 @@ def ingest(files: tuple[Path, ...], project: Path, as_json: bool) -> None:
 
 
 @commands.command()
+@click.option("--run", "run_examples", is_flag=True, help="Run every rule's examples as unit tests.")
 @_on_votes
-def check(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def check(run_examples: bool, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """List every fault of rules and configuration."""
     from promptlabel.pipeline.check import check
 
-    _show("check", check(project, tasks), as_json)
+    if not run_examples:
+        _show("check", check(project, tasks), as_json)
+        return
+    from promptlabel.pipeline.check_run import check_run
+
+    result = check_run(project, tasks)
+    _show("check", result, as_json)
+    sys.exit(result.exit_code)
 
 
 @commands.command()
@@ -113,14 +121,59 @@ def check(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many traces."
 )
+@click.option("--diff", is_flag=True, help="Beside the version that git last committed.")
+@click.option("--watch", is_flag=True, help="Again whenever a file of the task is saved, until Ctrl-C.")
 @_on_votes
-def preview(rule: str, count: int, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def preview(
+    rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Try one rule on a few traces, beside gold."""
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
 
-    with open_workspace(project, tasks) as workspace:
-        _show("preview", preview(workspace, rule, count=count), as_json)
+    def once() -> None:
+        with open_workspace(project, tasks) as workspace:
+            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+
+    if watch:
+        _watch(once, project, as_json)
+    else:
+        once()
+
+
+def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
+    """Nothing, after Ctrl-C; faults of a file that is being written are shown, and the watch goes on."""
+    from promptlabel.errors import PromptlabelError
+    from promptlabel.pipeline.watching import saves
+    from promptlabel.terminal.showing import show_error, show_waiting
+
+    def shown() -> None:
+        try:
+            once()
+        except PromptlabelError as error:
+            show_error(error, as_json)
+        show_waiting()
+
+    try:
+        shown()
+        for _ in saves(lambda: list((project / "rules").glob("*/"))):
+            shown()
+    except KeyboardInterrupt:
+        return
+
+
+@commands.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8712, show_default=True, help="0 is any free one."
+)
+@_on_project
+def workbench(port: int, project: Path, as_json: bool) -> None:
+    """Serve the page where rules are written."""
+    from promptlabel.pipeline.workspace import open_project
+    from promptlabel.web.workbench import serve_workbench
+
+    with open_project(project) as workspace:
+        serve_workbench(workspace, port=port, as_json=as_json)
 
 
 @commands.command()
@@ -209,6 +262,18 @@ def analyze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 
     with open_workspace(project, tasks) as workspace:
         _show("analyze", [analyze(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
+@click.argument("rule")
+@_on_votes
+def explain(rule: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show where one rule is wrong, and what to do."""
+    from promptlabel.pipeline.explain import explain
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("explain", explain(workspace, rule), as_json)
 
 
 @commands.command()
