@@ -225,14 +225,20 @@ def review(
 
 
 @commands.command()
+@click.option(
+    "--draw",
+    "reviews",
+    type=click.IntRange(min=1),
+    help="Put about so many more traces into the queue first.",
+)
 @_on_votes
-def audit(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def audit(reviews: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Estimate accuracy without bias."""
     from promptlabel.pipeline.audit import audit
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("audit", [audit(workspace, task) for task in workspace.tasks], as_json)
+        _show("audit", [audit(workspace, task, reviews=reviews or 0) for task in workspace.tasks], as_json)
 
 
 @commands.command()

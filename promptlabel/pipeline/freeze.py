@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptlabel.errors import PromptlabelError
 from promptlabel.evals.duplicates import example_texts
-from promptlabel.evals.freezing import EvalTask, Frozen, Refusal, freeze_version
+from promptlabel.evals.freezing import EvalTask, Frozen, Policy, Refusal, freeze_version
 from promptlabel.evals.versions import (
     CASES_FILE,
     MANIFEST_FILE,
@@ -76,7 +76,7 @@ def eval_task(workspace: Workspace, task: Task) -> EvalTask:
         labels=tuple(task.labels),
         examples=tuple(example_texts(task.prompts)),
         rules=tuple(workspace.store.registered_rules(task.name)),
-        holdout_after=task.spec.holdout_after,
+        policy=Policy(holdout_after=task.spec.holdout_after),
     )
 
 

@@ -15,6 +15,7 @@ from promptlabel.evals.freezing import (
     NOT_BLIND,
     EvalTask,
     Frozen,
+    Policy,
     freeze_version,
     next_version,
 )
@@ -70,7 +71,7 @@ def test_what_may_not_enter_is_listed_with_its_reason() -> None:
 
 
 def test_only_traces_later_than_the_holdout_enter() -> None:
-    task = replace(TASK, holdout_after=NOW - timedelta(days=10))
+    task = replace(TASK, policy=Policy(holdout_after=NOW - timedelta(days=10)))
     frozen = froze(
         [decision("old"), decision("new")], [trace("old", days=20), trace("new", days=2)], task=task
     )
@@ -144,6 +145,7 @@ def test_the_manifest_counts_what_the_cases_hold() -> None:
         "category": {"chat": 2},
         "month": {"2026-10": 1, "2026-11": 1},
         "lane": {"audit": 2},
+        "hard": {},
         "reviewer": {"ann": 2, "bob": 2},
     }
     assert manifest["content"] == content_hash(cases_bytes(version.cases))
