@@ -28,6 +28,15 @@ _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this 
 _out = click.option("--out", type=click.Path(path_type=Path), help="Where to write it.")
 
 
+_eval = click.option(
+    "--eval",
+    "version",
+    default="latest",
+    show_default=True,
+    metavar="VERSION",
+    help="The eval version, such as 2026.11.1.",
+)
+
 _EXPORTS = (
     "training",
     "votes",
@@ -41,6 +50,10 @@ _EXPORTS = (
     "labelstudio",
     "argilla",
     "deepeval",
+    "langfuse",
+    "phoenix",
+    "jsonl",
+    "csv",
 )
 
 
@@ -242,14 +255,36 @@ def audit(reviews: int | None, project: Path, tasks: tuple[str, ...], as_json: b
 
 
 @commands.command()
+@click.option("--diff", is_flag=True, help="Write nothing; say what would change, or what the last one did.")
+@click.option(
+    "--refresh",
+    "reviews",
+    type=click.IntRange(min=1),
+    help="Propose so many reviews that keep the set fresh.",
+)
+@click.option("--queue", "enqueue", is_flag=True, help="Put the proposed reviews into the queue.")
+@click.option(
+    "--despite-training",
+    is_flag=True,
+    help="Take what was exported for training too: train anew before scoring.",
+)
 @_on_votes
-def freeze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def freeze(
+    diff: bool,
+    reviews: int | None,
+    enqueue: bool,
+    despite_training: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Freeze fresh gold into an eval version."""
-    from promptlabel.pipeline.freeze import freeze
+    from promptlabel.pipeline.freeze import Options, freeze
     from promptlabel.pipeline.workspace import open_workspace
 
+    options = Options(diff, despite_training, reviews or 0, enqueue)
     with open_workspace(project, tasks) as workspace:
-        _show("freeze", [freeze(workspace, task) for task in workspace.tasks], as_json)
+        _show("freeze", [freeze(workspace, task, options=options) for task in workspace.tasks], as_json)
 
 
 @commands.command()
@@ -261,14 +296,17 @@ def freeze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     help="What to write.",
 )
 @_out
+@_eval
 @_on_votes
-def export(kind: str, out: Path | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def export(
+    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out), as_json)
+        _show("export", export(workspace, kind, out, version), as_json)
 
 
 @commands.command()

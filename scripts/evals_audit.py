@@ -100,8 +100,12 @@ def measure(data: Labelled, reviews: int, repeats: int) -> Iterator[str]:
 
 def report(folder: Path, repeats: int) -> None:
     """Nothing; prints the table."""
-    print(f"{repeats} repeats; cells: coverage of the 95 % interval, reviews saved against plain random sampling")
-    print("| set | figure | reviews | random, Wilson | random, PPI++ | by doubt, active inference | posterior mean off by |")
+    print(
+        f"{repeats} repeats; cells: coverage of the 95 % interval, reviews saved against plain random sampling"
+    )
+    print(
+        "| set | figure | reviews | random, Wilson | random, PPI++ | by doubt, active inference | posterior mean off by |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name in SETS:
         data = labelled(folder, name)
@@ -111,7 +115,9 @@ def report(folder: Path, repeats: int) -> None:
 
 def _narrowed(estimate: Estimate, unseen: float) -> Estimate:
     scale, middle = unseen**0.5, estimate.estimate
-    return Estimate(middle, middle - scale * (middle - estimate.low), middle + scale * (estimate.high - middle))
+    return Estimate(
+        middle, middle - scale * (middle - estimate.low), middle + scale * (estimate.high - middle)
+    )
 
 
 def _coverage(estimates: list[Estimate], truth: float) -> float:

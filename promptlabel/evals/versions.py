@@ -16,6 +16,7 @@ from promptlabel.records import JsonValue, Message, Trace, trace_record
 
 CASES_FILE: Final = "cases.jsonl"
 MANIFEST_FILE: Final = "manifest.json"
+LATEST: Final = "latest"
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,9 @@ def manifest_bytes(manifest: Mapping[str, JsonValue]) -> bytes:
     return orjson.dumps(manifest, default=_plain, option=options)
 
 
-def newest(versions: Sequence[EvalVersion], name: str | None = None) -> EvalVersion | None:
-    """The version of this name, the last one without a name or for ``latest``; None where there is no such."""
-    if name in (None, "latest"):
+def named_version(versions: Sequence[EvalVersion], name: str) -> EvalVersion | None:
+    """The version of this name, the last one for ``latest``; None where there is no such."""
+    if name == LATEST:
         return versions[-1] if versions else None
     return next((version for version in versions if version.version == name), None)
 
