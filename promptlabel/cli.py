@@ -288,6 +288,88 @@ def freeze(
 
 
 @commands.command()
+@click.argument("labelers", nargs=-1)
+@_eval
+@click.option("--baseline", metavar="LABELER", help="What the others are compared with (default: the best).")
+@_on_votes
+def score(
+    labelers: tuple[str, ...],
+    version: str,
+    baseline: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Hold labelers against a frozen eval version.
+
+    A labeler is `posterior`, `majority`, the name of a rule, `model:NAME`, or a file of predictions. By default all
+    that need no call.
+    """
+    from promptlabel.pipeline.score import score
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        found = [
+            score(workspace, task, labelers, version=version, baseline=baseline) for task in workspace.tasks
+        ]
+        _show("score", found, as_json)
+
+
+@commands.command()
+@click.argument("labeler", default="posterior")
+@_eval
+@click.option("--min", "floors", multiple=True, metavar="SHARE", help="Such as 0.85, or recall:LABEL=0.7.")
+@click.option("--against", metavar="LABELER", help="What it must not be worse than.")
+@_on_votes
+def gate(
+    labeler: str,
+    version: str,
+    floors: tuple[str, ...],
+    against: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Fail when a labeler falls below, beyond noise."""
+    from promptlabel.pipeline.gate import Floor, gate
+    from promptlabel.pipeline.workspace import open_workspace
+
+    limits = [Floor.parse(floor) for floor in floors]
+    with open_workspace(project, tasks) as workspace:
+        found = [
+            gate(workspace, task, labeler, limits, version=version, against=against)
+            for task in workspace.tasks
+        ]
+    _show("gate", found, as_json)
+    sys.exit(max((one.exit_code for one in found), default=0))
+
+
+@commands.command()
+@click.argument("labelers", nargs=-1)
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0, 1),
+    default=0.15,
+    show_default=True,
+    help="What a reviewer costs more: .1 for crowds, .15 for trained people, .2 for experts.",
+)
+@_on_votes
+def certify(
+    labelers: tuple[str, ...], epsilon: float, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """Test whether a labeler may replace a reviewer."""
+    from promptlabel.pipeline.certify import certify
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show(
+            "certify",
+            [certify(workspace, task, labelers, epsilon=epsilon) for task in workspace.tasks],
+            as_json,
+        )
+
+
+@commands.command()
 @click.option(
     "--to",
     "kind",

@@ -308,6 +308,58 @@ def _refresh(report: Any) -> None:
         _next(f"promptlabel freeze --refresh {len(found.trace_ids)} --queue")
 
 
+def _score(report: Any) -> None:
+    _say(f"[bold]{report.task}[/] {report.version}: {_count(report.cases, 'case')}")
+    lead = {one.first: one.difference for one in report.differences}
+    table = _table(
+        "labeler", ">accuracy", "", ">weighted", ">says", ">macro-F1", f"against {report.baseline}"
+    )
+    for one in report.labelers:
+        weighted = _share(one.weighted.estimate) if one.weighted else ""
+        figures = (weighted, _share(one.score.coverage), f"{one.score.macro_f1:.3f}")
+        table.add_row(escape(one.name), *_rate(one.score.accuracy), *figures, _lead(lead.get(one.name)))
+    _screen.print(table)
+    for one in report.labelers:
+        if one.gap and one.gap.is_real:
+            gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
+            _say(
+                f"{escape(one.name)} is worse on {escape(one.gap.worst)} than on {escape(one.gap.best)}: {gap}"
+            )
+
+
+def _lead(difference: Any) -> str:
+    if difference is None:
+        return ""
+    ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    return f"{100 * difference.estimate:+.1f} points ({ends})"
+
+
+def _gate(report: Any) -> None:
+    mark = "[green]passes[/]" if report.passed else "[red]fails[/]"
+    _say(f"[bold]{report.task}[/] {report.version}: {escape(report.labeler)} {mark}")
+    for check in report.checks:
+        _say(f"  {'' if check.passed else '[red]'}{escape(check.reason)}{'' if check.passed else '[/]'}")
+
+
+def _certify(report: Any) -> None:
+    if report.message:
+        _say(f"[bold]{report.task}[/]: {escape(report.message)}")
+    for name, verdict in report.verdicts.items():
+        may = "[green]may stand in[/]" if verdict.passed else "[yellow]may not stand in[/]"
+        _say(
+            f"[bold]{report.task}[/]: {escape(name)} {may} for a reviewer: it wins against "
+            f"{verdict.winning_rate:.0%} of {_count(len(verdict.people), 'reviewer')} "
+            f"(epsilon {verdict.epsilon:g}, {report.items:,} traces)"
+        )
+        table = _table("reviewer", ">traces", ">labeler as good", ">reviewer as good", ">p", "")
+        for one in verdict.people:
+            shares = (_share(one.labeler), _share(one.person), f"{one.p_value:.4f}")
+            table.add_row(escape(one.reviewer), f"{one.items:,}", *shares, "won" if one.won else "")
+        _screen.print(table)
+        for sentence in verdict.assumptions:
+            _say(f"[yellow]{escape(sentence)}[/]")
+
+
 def _file(report: Any) -> None:
     _say(f"wrote {report.path} ({report.rows:,} rows)")
 
@@ -366,6 +418,9 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "queue": _queue,
     "audit": _audit,
     "freeze": _freeze,
+    "score": _score,
+    "gate": _gate,
+    "certify": _certify,
     "export": _export,
     "report": _report,
     "run": _run,
