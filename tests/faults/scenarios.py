@@ -57,7 +57,7 @@ def a_project(root: Path, traces: int, *options: str, **settings: Any) -> Iterat
         yield project
 
 
-def settle(project: Project, trial: Trial, *, verbs: tuple[str, ...] = ("vote", "retry")) -> Trial:
+def settle(project: Project, trial: Trial, *, verbs: tuple[str, ...] = ("vote",)) -> Trial:
     """The trial, with what the oracle finds once the server is sound and everything has been asked for."""
     project.server.behave(rates={}, script=[])
     for verb in verbs:
@@ -106,7 +106,7 @@ def bad_request(root: Path) -> Trial:
         report = project.run("vote")
         trial.must("stopped by one", report["stopped"] is None, report)
         trial.must("asked again", all(count == 1 for count in _asked(server, "run-2").values()))
-        return settle(project, trial)
+        return settle(project, trial, verbs=("vote", "retry"))
 
 
 def _asked(server: Server, bearer: str) -> Counter[str]:
@@ -258,6 +258,20 @@ def budget(root: Path, *, kills: int = 0) -> Trial:
         trial.must("overshoot", spent(log) <= cap, spent(log))
         trial.notes["spent"] = spent(log) / cap
         trial.injected += Counter(request.fault for request in log if request.fault)
+    return trial
+
+
+def budget_of_calls(root: Path) -> Trial:
+    """A cap in calls with many in flight, used to the last one."""
+    trial = Trial()
+    with a_project(root, 100, "--latency", "0.02", concurrency=32) as project:
+        project.write(concurrency=32, budget={"calls": 100})
+        for _ in range(2):
+            report = project.run("vote")
+            trial.must("goes on", report["stopped"] == "budget", report)
+        trial.must("calls", project.server.asked == 100, project.server.asked)
+        trial.must("votes", len(project.votes()) == 100, len(project.votes()))
+        trial.injected["cap"] += 1
     return trial
 
 
@@ -431,7 +445,7 @@ def crashed(root: Path, at: int) -> Trial:
         if run.process.returncode == -signal.SIGKILL:
             run.killed = time.monotonic()
             trial.injected["crash point"] += 1
-        settle(project, trial, verbs=("vote",))
+        settle(project, trial)
         _diagnose(project, trial)
     return trial
 
