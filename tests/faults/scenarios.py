@@ -184,19 +184,20 @@ def disk_full(root: Path, megabytes: int = 24) -> Trial:
         ballast = root / "ballast"
         run = project.start("vote")
         wait_for_requests(server, run, 50)
+        run.killed = time.monotonic()  # what cannot be journaled from here on is lost as in a kill
         _fill(ballast)
         report = run.finish(60)
         trial.must("exit code", run.process.returncode == 1, run.process.returncode)
         trial.must("cause not said", "disk is full" in json.dumps(report) + run.errors, (report, run.errors))
         trial.injected["disk full"] += 1
-        run.killed = time.monotonic()  # what could not be journaled counts as after a kill
-        again = project.run("vote")
+        again = project.start("vote")
+        again.killed = again.started
+        told = again.finish(60)
         trial.must(
             "cause not said again",
-            "disk is full" in json.dumps(again) or again.get("stopped", "?") is None,
-            again,
+            "disk is full" in json.dumps(told) or told.get("stopped", "?") is None,
+            told,
         )
-        project.runs[-1].killed = time.monotonic()
         grow(4 * megabytes)
         settle(project, trial)
         ballast.unlink()
@@ -303,9 +304,8 @@ def writer_dies(root: Path) -> Trial:
     with a_project(root, 300, "--latency", "0.02", concurrency=8) as project:
         run = project.start("vote", launcher=("-c", _DYING_WRITER))
         wait_for_requests(project.server, run)
-        since = time.monotonic()
+        since = run.killed = time.monotonic()
         report = run.finish(30)
-        run.killed = time.monotonic()
         trial.must("hangs", time.monotonic() - since < 5.0, time.monotonic() - since)
         trial.must("exit code", run.process.returncode == 1, (run.process.returncode, report, run.errors))
         trial.must("cause not said", "injected" in json.dumps(report) + run.errors, (report, run.errors))
