@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, token_price
+from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, bundled_file, entry_of, token_price
 from promptlabel.records import Usage
 from promptlabel.settings import ModelSettings, Price
 
@@ -80,3 +80,19 @@ def _litellm_usd(name):
 def test_every_entry_of_the_map_can_be_asked_for():
     assert bundled_entry("sample_spec") is not None
     assert bundled_entry("") is None
+
+
+@pytest.mark.parametrize("indent", [None, 2, 4])
+def test_one_entry_is_found_as_if_all_had_been_parsed(indent):
+    table = {"a": {"b": {"x": 1}, "price": 2.5}, "b": {"c": '\n  "a": {'}, 'q"uote': {"é": None}, "text": "a"}
+    text = json.dumps(table, indent=indent, ensure_ascii=False)
+    for key in (*table, "x", "c", "none"):
+        value = table.get(key)
+        assert entry_of(text, key) == (value if isinstance(value, dict) else None)
+
+
+def test_entries_of_the_bundled_map_are_found_as_if_all_had_been_parsed():
+    text = bundled_file("model_prices_and_context_window_backup.json").read_text(encoding="utf-8")
+    table = json.loads(text)
+    for key in list(table)[::50]:
+        assert entry_of(text, key) == table[key]
