@@ -234,15 +234,22 @@ def _content(request: dict, fault: str | None) -> tuple[str | None, str, dict]:
     answer = {"answer": _choose(request)}
     if fault == "extra_keys":
         return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
-    structured = "response_format" in request or "JSON" in request["messages"][0]["content"]
+    structured = "response_format" in request or "JSON" in _text(request, 0)
     sound = orjson.dumps(answer).decode() if structured else answer["answer"]
     return (sound[:-3], "length", {}) if fault == "length" else (sound, "stop", {})
 
 
 def _choose(request: dict) -> str:
-    prompt = request["messages"][-1]["content"].encode()
+    prompt = _text(request, -1).encode()
     choices = _choices(request)
     return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+
+
+def _text(request: dict, index: int) -> str:
+    """A message's text; some clients first ask nothing at all, to read the headers."""
+    messages = request["messages"]
+    content = messages[index]["content"] if messages else ""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _choices(request: dict) -> list[str]:
@@ -251,7 +258,7 @@ def _choices(request: dict) -> list[str]:
     answer = schema.get("properties", {}).get("answer", {})
     if answer:
         return answer.get("enum") or [answer["const"]]
-    listed = _LISTED.search(request["messages"][0]["content"])
+    listed = _LISTED.search(_text(request, 0))
     return json.loads(f"[{listed[1]}]") if listed else ["yes"]
 
 
