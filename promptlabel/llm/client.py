@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from promptlabel.records import Answer, Decode, Question, Usage
+
+
+class Request(NamedTuple):
+    """One request to an OpenAI-shaped server: the path after ``/v1``, and the JSON object to post."""
+
+    path: str
+    body: Mapping[str, Any]
 
 
 class Client(Protocol):

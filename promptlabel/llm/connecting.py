@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from promptlabel.errors import Fault, InputError, MissingExtraError
+from promptlabel.errors import MissingExtraError
 from promptlabel.llm.client import Client
-from promptlabel.settings import CONFIGURATION_FILE, ModelSettings
-
-_NOT_IN_PROCESS = (
-    "vLLM does not run in this process yet: start `vllm serve` and give "
-    "model: hosted_vllm/NAME with api_base: http://127.0.0.1:8000/v1"
-)
+from promptlabel.settings import ModelSettings
 
 
 def connect(name: str, settings: ModelSettings) -> Client:
     """The client for the project's model `name`; nothing is sent and no weights are read yet.
 
     Raises:
-        InputError: the script of a scripted model is wrong, an optional library is missing, or the engine is vLLM's own.
+        InputError: the script of a scripted model is wrong, or weights, vocabulary or an optional library are missing.
     """
     match settings.provider:
         case "local":
@@ -30,7 +25,9 @@ def connect(name: str, settings: ModelSettings) -> Client:
 
             return ScriptedClient(name, settings)
         case "vllm":
-            raise InputError(Fault(_NOT_IN_PROCESS, CONFIGURATION_FILE, key=f"models.{name}.provider"))
+            from promptlabel.llm.in_process import InProcessClient
+
+            return InProcessClient(name, settings)
         case "litellm":
             return _hosted(name, settings)
 

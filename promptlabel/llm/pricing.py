@@ -31,19 +31,31 @@ class TokenPrice:
         fresh = max(0, usage.input_tokens - usage.cached_tokens)
         return fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output
 
+    def times(self, factor: float) -> TokenPrice:
+        """The price, every part of it times the factor."""
+        return TokenPrice(self.input * factor, self.output * factor, self.cached * factor)
+
 
 FREE: Final = TokenPrice(0.0, 0.0, 0.0)
 
 
 def token_price(settings: ModelSettings, *, batch: bool = False) -> TokenPrice | None:
-    """The model's price, with the provider's discount for batch files where asked; None where it is unknown."""
-    if settings.price is not None:
-        per_input, per_output = settings.price.input / _MILLION, settings.price.output / _MILLION
-        return TokenPrice(per_input, per_output, per_input)
-    entry = bundled_entry(settings.model or "")
-    if entry and "input_cost_per_token" in entry:
-        return _bundled_price(entry, "_batches" if batch else "")
-    return None
+    """The model's price, None where it is unknown; of a batch file: the project's discount, else LiteLLM's price."""
+    price = _own_price(settings)
+    discount = settings.batch_discount if batch else None
+    if price is None:
+        entry = bundled_entry(settings.model or "")
+        if not entry or "input_cost_per_token" not in entry:
+            return None
+        price = _bundled_price(entry, "_batches" if batch and discount is None else "")
+    return price.times(1 - (discount or 0.0))
+
+
+def _own_price(settings: ModelSettings) -> TokenPrice | None:
+    if settings.price is None:
+        return None
+    per_input, per_output = settings.price.input / _MILLION, settings.price.output / _MILLION
+    return TokenPrice(per_input, per_output, per_input)
 
 
 @lru_cache(maxsize=64)

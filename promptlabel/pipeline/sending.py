@@ -42,6 +42,18 @@ class Sent:
     stopped: str | None = None
     message: str = ""
 
+    def joined(self, report: SendReport, cached: int) -> Sent:
+        """The sums of this and what else was sent; of two that ended early, this one's reason."""
+        return Sent(
+            self.calls + report.calls,
+            self.cached + cached,
+            self.input_tokens + report.input_tokens,
+            self.output_tokens + report.output_tokens,
+            self.usd + report.usd,
+            self.stopped or report.stopped,
+            self.message or report.message,
+        )
+
 
 Chunk = Sequence[Wanted | Vote]
 

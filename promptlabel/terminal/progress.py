@@ -29,8 +29,9 @@ _CAUSES_SHOWN: Final = 4
 def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
     """A progress that is shown while inside; `auto` is a bar where stderr is a terminal and no JSON is asked for."""
     console = Console(stderr=True, highlight=False)
-    progress = Progress()
+    progress = Progress(note=lambda text: console.print(text, soft_wrap=True, markup=False))
     if way == "json":
+        progress.note = lambda text: _print(orjson.dumps({"event": "note", "text": text}), sys.stderr)
         with every(_SECONDS_A_LINE, lambda done: _print_line(progress, sys.stderr, done=done)):
             yield progress
     elif way == "bar" or (way == "auto" and console.is_terminal and not as_json):
@@ -92,7 +93,11 @@ def every(seconds: float, tell: Callable[[bool], None]) -> Iterator[None]:
 
 
 def _print_line(progress: Progress, out: TextIO, *, done: bool) -> None:
-    out.write(line(progress.snapshot(), done=done).decode() + "\n")
+    _print(line(progress.snapshot(), done=done), out)
+
+
+def _print(line: bytes, out: TextIO) -> None:
+    out.write(line.decode() + "\n")
     out.flush()
 
 
