@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import duckdb
 from faults.server import Server
@@ -46,9 +47,15 @@ class Run:
     bearer: str
     process: subprocess.Popen[str]
     started: float
+    messages: TextIO
     killed: float | None = None
     report: dict[str, Any] | None = None
-    errors: str = ""
+
+    @property
+    def errors(self) -> str:
+        """What it wrote on stderr, which goes to a file: a full pipe would hold the process up."""
+        self.messages.seek(0)
+        return self.messages.read()
 
     def kill(self) -> None:
         """Nothing; the process is dead, unless it had ended by itself."""
@@ -59,7 +66,7 @@ class Run:
 
     def finish(self, seconds: float = 120.0) -> dict[str, Any]:
         """What the process printed as JSON when it ended; a TimeoutExpired where it hangs."""
-        out, self.errors = self.process.communicate(timeout=seconds)
+        out, _ = self.process.communicate(timeout=seconds)
         self.report = json.loads(out) if out.strip() else {"error": self.errors}
         return self.report
 
@@ -105,14 +112,15 @@ class Project:
     def start(self, *arguments: str, launcher: Sequence[str] = ("-m", "promptlabel")) -> Run:
         """A process that has just been started."""
         bearer = f"run-{len(self.runs)}"
+        messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the run
         process = subprocess.Popen(
             [sys.executable, *launcher, *arguments, "--project", str(self.root), "--json"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=messages,
             text=True,
             env={**os.environ, "RUN": bearer},
         )
-        run = Run(bearer, process, time.monotonic())
+        run = Run(bearer, process, time.monotonic(), messages)
         self.runs.append(run)
         return run
 
