@@ -50,25 +50,28 @@ class Run:
     messages: TextIO
     killed: float | None = None
     report: dict[str, Any] | None = None
-
-    @property
-    def errors(self) -> str:
-        """What it wrote on stderr, which goes to a file: a full pipe would hold the process up."""
-        self.messages.seek(0)
-        return self.messages.read()
+    errors: str = ""
 
     def kill(self) -> None:
         """Nothing; the process is dead, unless it had ended by itself."""
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
             self.killed = time.monotonic()
-        self.process.communicate()
+        self.wait()
 
     def finish(self, seconds: float = 120.0) -> dict[str, Any]:
         """What the process printed as JSON when it ended; a TimeoutExpired where it hangs."""
-        out, _ = self.process.communicate(timeout=seconds)
+        out = self.wait(seconds)
         self.report = json.loads(out) if out.strip() else {"error": self.errors}
         return self.report
+
+    def wait(self, seconds: float = 120.0) -> str:
+        """What the process wrote on stdout until it ended; what it wrote on stderr is in `errors`."""
+        out, _ = self.process.communicate(timeout=seconds)
+        with self.messages as messages:
+            messages.seek(0)
+            self.errors = messages.read()
+        return out
 
 
 @dataclass
@@ -112,6 +115,7 @@ class Project:
     def start(self, *arguments: str, launcher: Sequence[str] = ("-m", "promptlabel")) -> Run:
         """A process that has just been started."""
         bearer = f"run-{len(self.runs)}"
+        # A file, for a full pipe would hold the process up.
         messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the run
         process = subprocess.Popen(
             [sys.executable, *launcher, *arguments, "--project", str(self.root), "--json"],

@@ -441,7 +441,7 @@ def crashed(root: Path, at: int) -> Trial:
     trial = Trial()
     with _small_job(root) as project:
         run = _crashing_run(project, at)
-        run.process.communicate(timeout=60)
+        run.wait(60)
         if run.process.returncode == -signal.SIGKILL:
             run.killed = time.monotonic()
             trial.injected["crash point"] += 1
