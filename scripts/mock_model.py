@@ -36,6 +36,7 @@ FAULTS = (
 _HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"key=([\w-]+)")
+_RULE = re.compile(rb"rule=([\w-]+)")
 _BEARER = re.compile(rb"\r\nauthorization: *bearer ([^\r]+)", re.IGNORECASE)
 _LISTED = re.compile(r'exactly one of: ("(?:[^.]|\.(?! ))+")\. ')
 _ABOUT_ITSELF = re.compile(rb"(GET|POST) /__")
@@ -87,7 +88,7 @@ class Request:
     """One request as the server saw it; times are of the monotonic clock, which all processes share.
 
     Attributes:
-        key: the `key=...` in its prompt.
+        key: the `key=...` in its prompt, and after a dash the `rule=...`.
         bearer: the key it was sent with.
         connection: the number of its connection.
         fault: what went wrong with its answer; None where it was sound.
@@ -169,8 +170,7 @@ class MockModel:
         seen.open += 1
         seen.most_open = max(seen.most_open, seen.open)
         seen.last_head, seen.last_body = head, body
-        found = _KEY.search(body)
-        key = found[1].decode() if found else ""
+        key = "-".join(found[1].decode() for found in (_KEY.search(body), _RULE.search(body)) if found)
         if key:
             seen.keys[key] += 1
         fault = self.fault()

@@ -94,13 +94,13 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "task.yaml").write_text("task: tone\nlabels: {kind: a, rude: b}\n")
         for rule in self.rules:
-            prompt = f"key={{{{ trace.trace_id }}}}-{rule} {{{{ trace.input }}}}"
+            prompt = f"rule={rule} {{{{ trace.input }}}}"
             (folder / f"{rule}.yaml").write_text(json.dumps({"prompt": prompt}))
 
     def ingest(self, number: int, more: Sequence[dict[str, Any]] = ()) -> None:
         """Nothing; so many traces more are in the store."""
         numbers = range(self.traces, self.traces + number)
-        lines = [json.dumps({"trace_id": f"t{n}", "input": f"text {n}"}) for n in numbers]
+        lines = [json.dumps({"trace_id": f"t{n}", "input": f"key=t{n} text"}) for n in numbers]
         file = self.root / "traces.jsonl"
         file.write_text("\n".join([*lines, *map(json.dumps, more)]))
         self.traces += number
