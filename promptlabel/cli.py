@@ -161,7 +161,7 @@ def vote(
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import VoteProgress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
+    with open_workspace(project, tasks, lean=True) as workspace, VoteProgress(as_json) as progress:
         batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
         result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
     _show("vote", result, as_json)
@@ -177,7 +177,7 @@ def retry(rules: tuple[str, ...], project: Path, tasks: tuple[str, ...], as_json
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import VoteProgress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
+    with open_workspace(project, tasks, lean=True) as workspace, VoteProgress(as_json) as progress:
         result = retry(workspace, rules=rules, progress=progress)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
@@ -303,11 +303,10 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 def run(limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Vote, fit and queue in one go."""
     from promptlabel.pipeline.run import run
-    from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import VoteProgress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
-        result = run(workspace, limit=limit, progress=progress)
+    with VoteProgress(as_json) as progress:
+        result = run(project, tasks, limit=limit, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -15,7 +14,7 @@ from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
 from promptlabel.llm.exchange import Ask, Requests
 from promptlabel.llm.failures import OF_THE_RULE, RETRIED
-from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Limits, Outcome, SendReport
+from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Jobs, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.records import Answer, Attempt
 
@@ -69,7 +68,7 @@ class Sender:
         """How many requests are open."""
         return self._requests.gate.in_flight
 
-    async def run(self, jobs: Iterable[Job] | AsyncIterable[Job], deliver: Deliver) -> SendReport:
+    async def run(self, jobs: Jobs, deliver: Deliver) -> SendReport:
         """The report, once every job has been delivered or the run was stopped.
 
         Jobs are delivered in the order of their answers, those that a stop left undecided only if something
@@ -110,8 +109,10 @@ class Sender:
             self._crew.leave_if_stopped()
             if self._retry_is_next():
                 return await self._next_retry()
-            with self._crew.waiting:
-                job = await self._jobs.next()
+            job = self._jobs.at_hand()
+            if job is None and not self._jobs.exhausted:
+                with self._crew.waiting:
+                    job = await self._jobs.next()
             if job is None and not self._retries:
                 return None
             pending = job and await self._admit(job)

@@ -59,13 +59,12 @@ class Wanted:
         """The vote's question, for a sender."""
         return Job(self.question, self.request, self.asking.rule, self)
 
-    def answered(self, answer: Answer) -> Vote:
-        """The vote that this answer amounts to."""
-        return answered_vote(self.asking.prompt, self.asking.rule, self.trace, self.question, answer)
-
-    def failed(self, error: ModelError) -> Vote:
-        """The dead letter that this failure leaves."""
-        return failed_vote(self.asking.rule, self.trace, self.question.sample, error, self.request)
+    def vote(self, result: Answer | ModelError) -> Vote:
+        """The vote that this answer amounts to, or the dead letter that this failure leaves."""
+        if isinstance(result, ModelError):
+            return failed_vote(self.asking.rule, self.trace, self.question.sample, result, self.request)
+        asking, sample = self.asking, self.question.sample
+        return answered_vote(asking.prompt, asking.rule, self.trace, sample, self.request, result)
 
 
 def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from promptlabel.errors import Fault, ModelError, raise_if_any
@@ -28,6 +29,7 @@ from promptlabel.records import Vote
 from promptlabel.settings import CONFIGURATION_FILE
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_CHUNKS_LOOKED_UP: Final = 16
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 60.0
 _PATIENCE: Final = 3600.0
@@ -218,15 +220,14 @@ class BatchRun:
 
     async def _fill(self, name: str, model: _Model) -> None:
         """Nothing; as many of the model's questions as the budget allows are in batches that are out."""
-        await self._writer.close()
         size = self._workspace.project.settings.models[name].batch_size
         account = open_account(self._workspace, self._log)
         filler = BatchFiller(
             name, model.client, self._log, account, self._outstanding[name], size, self._options.name
         )
         within = True
-        while within and not self.report.stopped and (entry := await self._next(model)):
-            within = await self._add(filler, model, entry)
+        while within and not self.report.stopped and (entry := self._next(model)):
+            within = self._add(filler, model, entry)
             for batch in filler.full():
                 await self._submit(batch)
         for batch in filler.rest():
@@ -235,37 +236,37 @@ class BatchRun:
         if not within and not self._ours():
             self._stop("budget", "the budget is used up: raise `budget` to go on where this stopped")
 
-    async def _add(self, filler: BatchFiller, model: _Model, entry: tuple[Wanted | Vote, int]) -> bool:
+    def _add(self, filler: BatchFiller, model: _Model, entry: tuple[Wanted | Vote, int]) -> bool:
         item, tries = entry
         if isinstance(item, Vote):
-            await self._writer.put(item)
+            self._writer.write([item])
             return True
         try:
             if filler.add(item, tries):
                 return True
         except ModelError as error:
-            await self._writer.put(item.failed(error))
+            self._writer.write([item.vote(error)])
             return True
         model.source.appendleft(entry)
         return False
 
-    async def _next(self, model: _Model) -> tuple[Wanted | Vote, int] | None:
+    def _next(self, model: _Model) -> tuple[Wanted | Vote, int] | None:
         """The next question that has no answer yet, in the store or in a batch."""
         while not model.source:
-            chunk = next(model.chunks, None)
-            if chunk is None:
+            items = [item for chunk in islice(model.chunks, _CHUNKS_LOOKED_UP) for item in chunk]
+            if not items:
                 return None
-            await self._admit(model, [(item, 0) for item in chunk if not self._waits(item)])
+            self._admit(model, [(item, 0) for item in items if not self._waits(item)])
         return model.source.popleft()
 
-    async def _admit(self, model: _Model, entries: Sequence[tuple[Wanted | Vote, int]]) -> None:
+    def _admit(self, model: _Model, entries: Sequence[tuple[Wanted | Vote, int]]) -> None:
         """Nothing; what was answered before is cast, the rest is in line."""
         requests = [item.request for item, _ in entries if isinstance(item, Wanted)]
         known = self._workspace.store.answers(requests)
         for item, tries in entries:
             if isinstance(item, Wanted) and item.request in known:
                 self.cached += 1
-                await self._writer.put(item.answered(known[item.request]))
+                self._writer.write([item.vote(known[item.request])])
             else:
                 model.source.append((item, tries))
 
@@ -301,7 +302,7 @@ class BatchRun:
             except ModelError as error:
                 self._complain(batch, error)
         if ended and self._options.submit and not self.report.stopped:
-            await self._requeue()
+            self._requeue()
             await self._fill_all()
         return heard
 
@@ -334,7 +335,7 @@ class BatchRun:
             self._workspace.store, self._writer, batch, model.client, askings, attempts, utc_now()
         )
         harvest = await collector.collect(self._log.slots(batch.name), content)
-        await self._writer.close()
+        self._workspace.store.spent()  # what was collected is committed when its sum is known
         self._close(batch)
         self._count(batch, harvest)
         model.later.extend((batch.task, slot) for slot in harvest.undecided)
@@ -365,7 +366,7 @@ class BatchRun:
         self._outstanding[batch.model].difference_update(slot.request for slot in slots)
         self._held.difference_update((batch.task, slot._replace(tries=0)) for slot in slots)
 
-    async def _requeue(self) -> None:
+    def _requeue(self) -> None:
         """Nothing; what is left of ended batches is in line again, as it is asked now."""
         for model in self._models.values():
             later, model.later = model.later, []
@@ -376,7 +377,7 @@ class BatchRun:
                 for task, slot in later
                 if (asking := model.by_rule.get((task, slot.rule))) and slot.trace_id in traces
             ]
-            await self._admit(model, entries)
+            self._admit(model, entries)
 
     # --- small things
     def _ours(self) -> list[Batch]:

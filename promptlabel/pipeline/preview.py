@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -13,6 +12,7 @@ from promptlabel.pipeline.asking import Asking, Wanted, render
 from promptlabel.pipeline.calibrating import calibrated
 from promptlabel.pipeline.casting import code_vote, request_digest
 from promptlabel.pipeline.gold import teaching_gold
+from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.vote import all_askings
 from promptlabel.pipeline.workspace import Workspace
@@ -80,7 +80,7 @@ def preview(workspace: Workspace, rule: str, *, count: int = 20) -> PreviewRepor
     gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
     traces = _some_traces(workspace, list(gold), count)
     if any(prompt.name == rule for prompt in task.prompts):
-        return asyncio.run(_preview_prompt(workspace, task, rule, traces, gold))
+        return run_on_loop(_preview_prompt(workspace, task, rule, traces, gold))
     return PreviewReport(rule, task.name, _code_rows(workspace, task, rule, traces, gold))
 
 
@@ -148,10 +148,7 @@ async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[
     questions = {
         model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
     }
-    try:
-        sent = await send_all(workspace, questions, writer)
-    finally:
-        await writer.close()
+    sent = await send_all(workspace, questions, writer)
     return collected.votes, sent
 
 

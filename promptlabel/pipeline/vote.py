@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,13 @@ from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
 from promptlabel.pipeline.batch_log import BatchLog
 from promptlabel.pipeline.batching import Batching, BatchRun
-from promptlabel.pipeline.calibrating import calibrate_votes
 from promptlabel.pipeline.coding import cast_code_votes
+from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress, Unwatched
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.pipeline.writing import PAID_IN_LINE, VoteWriter
+from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
 from promptlabel.rules.loading import Task
 
@@ -69,11 +68,10 @@ def vote(
     require_rules(workspace.tasks, rules)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
-    counts, sent = asyncio.run(
+    counts, sent = run_on_loop(
         _cast(workspace, rules, limit, progress or Unwatched(), batching or Batching())
     )
-    for task in workspace.tasks:
-        calibrate_votes(workspace, task)
+    _calibrate(workspace)
     dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
     return VoteReport(
         votes=counts["vote"],
@@ -90,6 +88,22 @@ def vote(
         stopped=sent.stopped,
         message=sent.message,
     )
+
+
+def _calibrate(workspace: Workspace) -> None:
+    models = workspace.project.settings.models
+    tasks = [
+        task
+        for task in workspace.tasks
+        if any(models[name].calibration == "batch" for prompt in task.prompts for name in prompt.models)
+    ]
+    if tasks:
+        from promptlabel.pipeline.calibrating import (
+            calibrate_votes,  # numpy, which a hosted run can do without
+        )
+
+        for task in tasks:
+            calibrate_votes(workspace, task)
 
 
 def retry(
@@ -138,26 +152,19 @@ async def _cast(
     asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
     require_ready([asking.client for asking in asked], workspace.project.settings.budget)
     progress.begin(sum(lacking.values()))
-    writer = VoteWriter(workspace.store, progress, _most_in_flight(workspace, asked))
+    writer = VoteWriter(workspace.store, progress)
     everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
     batches = BatchRun(workspace, everyone, writer, batching, rules=rules)
+    for task in workspace.tasks:
+        cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
     try:
-        for task in workspace.tasks:
-            await cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
         await batches.begin(limit)
         inline = [asking for asking in asked if not batches.takes(asking)]
         sent = await send_all(workspace, _questions(workspace, inline, limit, batches), writer)
-        await writer.close()
         await batches.end()
     finally:
         await batches.close()
-        await writer.close()
     return writer.counts, sent.joined(batches.report, batches.cached)
-
-
-def _most_in_flight(workspace: Workspace, asked: Sequence[Asking]) -> int:
-    models = workspace.project.settings.models
-    return sum(models[name].concurrency for name in by_model(asked)) or PAID_IN_LINE
 
 
 def _questions(

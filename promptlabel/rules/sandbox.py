@@ -67,7 +67,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loop.iter = nodes.Filter(
                 loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno, environment=self
             )
-        return self.from_string(tree)
+        template = self.from_string(tree)
+        template.globals = dict(template.globals)  # a chain of maps otherwise, copied at every rendering
+        return template
 
     def getattr(self, obj: object, attribute: str) -> object:
         """A key of a mapping before its methods: prompts are about data."""

@@ -130,7 +130,7 @@ def test_an_asynchronous_source_of_jobs_will_do(fly, make_jobs):
     async def slowly():
         for job in make_jobs(20):
             await asyncio.sleep(1)
-            yield job
+            yield [job]
 
     report, _ = fly(send(FakeModel(), slowly(), concurrency=4))
     assert report.answered == 20
@@ -142,10 +142,9 @@ def test_a_retry_does_not_wait_for_a_source_that_is_silent(fly, make_jobs):
 
     async def waits_for_its_own_answers():
         jobs = make_jobs(3)
-        yield next(jobs)
-        yield next(jobs)
+        yield [next(jobs), next(jobs)]
         await answered.wait()
-        yield next(jobs)
+        yield [next(jobs)]
 
     async def deliver(outcome):
         if outcome.job.item == 1:

@@ -190,8 +190,9 @@ class TestStoreWithADeadWriter:
     def test_says_why_in_every_call_and_loses_nothing_paid(
         self, store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        store.add_votes([a_vote(1)])
         with pytest.raises(StoreError, match=r"disk is full.*free some space"):
-            store.add_votes([a_vote(1)])
+            store.spent()
         for call in (
             lambda: store.add_votes([a_vote(2)]),
             lambda: store.add_review(a_review(1)),
