@@ -69,3 +69,14 @@ def _litellm_usd(name):
 def test_every_entry_of_the_map_can_be_asked_for():
     assert bundled_entry("sample_spec") is not None
     assert bundled_entry("") is None
+
+
+def test_a_batch_costs_the_projects_discount_less_or_what_litellms_table_says():
+    own = ModelSettings(model="x/y", price=Price(input=2.0, output=4.0), batch_discount=0.25)
+    assert token_price(own, batch=True).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(4.5)
+    assert token_price(own).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(6.0)
+    known = token_price(ModelSettings(model="openai/gpt-4o-mini"))
+    listed = token_price(ModelSettings(model="openai/gpt-4o-mini"), batch=True)
+    assert (listed.input, listed.output) == pytest.approx((known.input / 2, known.output / 2))
+    told = token_price(ModelSettings(model="openai/gpt-4o-mini", batch_discount=0.1), batch=True)
+    assert told.input == pytest.approx(0.9 * known.input)

@@ -314,3 +314,42 @@ def test_models_that_need_no_batch_are_asked_in_line(tmp_path, mock_batches):
     with open_workspace(tmp_path) as workspace:
         assert batch(workspace).votes == TRACES
         assert not BatchLog.of(workspace.project).folder.exists()
+
+
+@pytest.mark.parametrize("decode", ["logprobs", "json"])
+def test_vllm_votes_alike_in_process_and_by_run_batch(tmp_path, vllm, weights, decode):
+    found = []
+    for submit in (False, True):
+        root = tmp_path / f"submit-{submit}"
+        root.mkdir()
+        answers = {"good": "kind", "bad": "rude"}
+        rule = {"prompt": "It hums {{ trace.input }}", "decode": decode, "answers": answers}
+        with project(root, "x"):
+            (root / "rules/tone/first.yaml").write_text(json.dumps(rule))
+        model = {"provider": "vllm", "model": str(weights), "python": vllm}
+        (root / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
+        with open_workspace(root) as workspace:
+            report = batch(workspace) if submit else vote(workspace)
+            assert (report.votes, report.calls, report.stopped) == (TRACES, TRACES, None)
+            votes = [vote for _, vote in workspace.store.votes("tone")]
+            found.append([(vote.trace_id, vote.label, vote.confidence) for vote in votes])
+    assert found[0] == found[1]
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+def test_the_real_vllm_votes_by_run_batch(tmp_path):
+    real = Path(__file__).parents[2] / ".vllm"
+    engine = {"dtype": "bfloat16", "max_model_len": 2048, "max_num_seqs": 32, "enforce_eager": True}
+    model = {"provider": "vllm", "model": str(real / "smollm2-135m-instruct"), "threads": 1}
+    model |= {"python": str(real / "bin/python"), "engine": engine}
+    with project(tmp_path, "x"):
+        (tmp_path / "rules/tone/first.yaml").write_text(
+            json.dumps({"prompt": "{{ trace.input }}", "decode": "logprobs"})
+        )
+    (tmp_path / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
+    with open_workspace(tmp_path) as workspace:
+        report = vote(workspace, limit=8, batching=Batching(submit=True))
+        votes = [vote for _, vote in workspace.store.votes("tone")]
+    assert (report.votes, report.calls, report.stopped) == (8, 8, None)
+    assert all(vote.distribution and vote.raw.outside is not None for vote in votes)
