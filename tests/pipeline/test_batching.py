@@ -323,14 +323,15 @@ def test_vllm_votes_alike_in_process_and_by_run_batch(tmp_path, vllm, weights, d
         root = tmp_path / f"submit-{submit}"
         root.mkdir()
         answers = {"good": "kind", "bad": "rude"}
-        rule = {"prompt": "It hums {{ trace.input }}", "decode": decode, "answers": answers}
+        prompt = "It{{ ' hums' * (trace.metadata.n % 30) }}"
+        rule = {"prompt": prompt, "decode": decode, "answers": answers}
         with project(root, "x"):
             (root / "rules/tone/first.yaml").write_text(json.dumps(rule))
         model = {"provider": "vllm", "model": str(weights), "python": vllm}
         (root / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
         with open_workspace(root) as workspace:
             report = batch(workspace) if submit else vote(workspace)
-            assert (report.votes, report.calls, report.stopped) == (TRACES, TRACES, None)
+            assert (report.votes, report.calls, report.stopped) == (TRACES, 30, None)
             votes = [vote for _, vote in workspace.store.votes("tone")]
             found.append([(vote.trace_id, vote.label, vote.confidence) for vote in votes])
     assert found[0] == found[1]
