@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from promptlabel.errors import PromptlabelError
     from promptlabel.labelmodel.fitting import Method
+    from promptlabel.terminal.progress import Way
 
 Command = Callable[..., None]
 
@@ -25,6 +26,13 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_progress = click.option(
+    "--progress",
+    "way",
+    type=click.Choice(["auto", "bar", "json", "none"]),
+    default="auto",
+    help="On stderr: a bar, or a JSON line a second.",
+)
 _out = click.option("--out", type=click.Path(path_type=Path), help="Where to write it.")
 
 
@@ -145,12 +153,14 @@ def plan(
 @click.option(
     "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
 )
+@_progress
 @_on_votes
 def vote(
     rules: tuple[str, ...],
     limit: int | None,
     batch: bool,
     detach: bool,
+    way: Way,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -159,10 +169,13 @@ def vote(
     from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress, telling
 
-    with open_workspace(project, tasks, lean=True) as workspace, VoteProgress(as_json) as progress:
-        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
+        batching = Batching(submit=batch or detach, wait=not detach, tell=telling(way))
         result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
@@ -170,14 +183,18 @@ def vote(
 
 @commands.command()
 @_rule
+@_progress
 @_on_votes
-def retry(rules: tuple[str, ...], project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Ask again where answers failed."""
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks, lean=True) as workspace, VoteProgress(as_json) as progress:
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
         result = retry(workspace, rules=rules, progress=progress)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
@@ -299,13 +316,14 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 
 @commands.command()
 @_limit
+@_progress
 @_on_votes
-def run(limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def run(limit: int | None, way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Vote, fit and queue in one go."""
     from promptlabel.pipeline.run import run
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with VoteProgress(as_json) as progress:
+    with showing_progress(way, as_json=as_json) as progress:
         result = run(project, tasks, limit=limit, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)

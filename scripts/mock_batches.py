@@ -26,7 +26,7 @@ from aiohttp import web
 
 path.insert(0, str(Path(__file__).parent))
 
-from mock_model import Behaviour, MockModel
+from mock_model import Behaviour, MockModel, Request
 
 LINE_FAULTS = (
     "missing",
@@ -95,7 +95,7 @@ class MockBatches:
         self.requests: Counter[str] = Counter()
         self.usd_tokens = [0, 0]
         self.url = ""
-        self._random = random.Random(faults.seed)  # noqa: S311 - a mock needs no secrets
+        self._random = random.Random(faults.seed)
 
     def application(self) -> web.Application:
         """The server's addresses."""
@@ -229,11 +229,7 @@ class MockBatches:
             )
             return
         self._pay(line)
-        body = orjson.loads(
-            self.model.completion(
-                orjson.dumps(asked["body"]), "wrong_label" if fault == "malformed" else None
-            )
-        )
+        body = orjson.loads(self.model.completion(orjson.dumps(asked["body"]), _seen(fault)))
         answer = _line(custom_id, {"status_code": 200, "request_id": "r", "body": body}, None)
         if fault == "missing":
             return
@@ -287,6 +283,11 @@ class MockBatches:
             "metadata": batch.metadata,
             "request_counts": {"total": total, "completed": completed, "failed": failed},
         }
+
+
+def _seen(fault: str | None) -> Request:
+    """The mock model's note of a request, by which it knows what to spoil."""
+    return Request("", "", 0, 0.0, "wrong_label" if fault == "malformed" else None)
 
 
 def _line(custom_id: str, response: object, error: object) -> bytes:

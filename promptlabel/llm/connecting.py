@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from promptlabel.errors import MissingExtraError
 from promptlabel.llm.client import Client
 from promptlabel.settings import ModelSettings
 
@@ -34,6 +37,12 @@ def _hosted(name: str, settings: ModelSettings) -> Client:
         from promptlabel.llm.served import ServedClient
 
         return ServedClient(name, settings)
+    if (settings.model or "").startswith("vertex_ai") and not _has_google_auth():
+        raise MissingExtraError("google-auth, which Vertex AI needs,", "pip install 'promptlabel[vertex]'")
     from promptlabel.llm.hosted import HostedClient
 
     return HostedClient(name, settings)
+
+
+def _has_google_auth() -> bool:
+    return find_spec("google") is not None and find_spec("google.auth") is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -19,6 +20,9 @@ from promptlabel.llm.translated import Translated
 from promptlabel.llm.wire import Wire
 from promptlabel.records import Answer, Decode, Question, Usage
 from promptlabel.settings import ModelSettings
+
+_MOST_SHOWN: Final = 1000
+"""Characters of an ill-formed answer, and of what is wrong with it, that the model is shown again."""
 
 CHAT = "/chat/completions"
 
@@ -91,23 +95,27 @@ class HostedClient:
         Raises:
             ModelError: see `promptlabel.llm.failures`.
         """
-        answer = read_completion(received, question, price)
-        if answer.usage.input_tokens:
-            return answer
-        usage = ceiling(question, len(answer.text.encode()))
-        return replace(answer, usage=usage, usd=price(usage))
+        return _costed(question, read_completion(received, question, price), price)
 
     def accepts(self, question: Question, answer: Answer) -> bool:
         """Whether the answer fits the pydantic model made of the question's answers."""
         return accepts(question, answer)
 
-    async def correct(self, question: Question, answer: Answer) -> Answer:
-        """The answer to one request through Instructor that shows the model what was wrong."""
+    def pause(self) -> float:
+        """Seconds to wait before the next request, where the last answer's headers said that none is left."""
+        return self._wire.pause() if self._wire is not None else 0.0
+
+    def correction(self, question: Question, answer: Answer) -> Question:
+        """The question with the beginning of the model's answer, and what was wrong with it."""
         wrong = complaint(question, answer) or "The answer does not have the form."
-        chat = messages(question)
-        chat.append({"role": "assistant", "content": answer.text})
-        chat.append({"role": "user", "content": f"Correct your JSON answer; the errors found:\n{wrong}"})
-        return await self._translated.instruct(question, chat)
+        said, wrong = answer.text[:_MOST_SHOWN], wrong[:_MOST_SHOWN]
+        again = f"You answered:\n{said}\nCorrect your JSON answer; the errors found:\n{wrong}"
+        return replace(question, prompt=f"{question.prompt}\n\n{again}")
+
+    async def correct(self, correction: Question) -> Answer:
+        """The answer to one request through Instructor."""
+        answer = await self._translated.instruct(correction, messages(correction))
+        return _costed(correction, answer, self.price)
 
     def batch_requests(self, question: Question) -> list[Request]:
         """See `BatchClient.batch_requests`."""
@@ -174,6 +182,14 @@ class HostedClient:
         return Wire(
             self._endpoint.url, self._endpoint.headers, self._settings.timeout, self._settings.concurrency
         )
+
+
+def _costed(question: Question, answer: Answer, price: Price) -> Answer:
+    """The answer; a server that reports no tokens is taken to have used the most it can have."""
+    if answer.usage.input_tokens:
+        return answer
+    usage = ceiling(question, len(answer.text.encode()))
+    return replace(answer, usage=usage, usd=price(usage))
 
 
 def _encoded(body: object) -> bytes:

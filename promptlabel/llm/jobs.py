@@ -28,16 +28,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job; `attempts` holds every request sent for it (those of a shared request once)."""
+    """What came of a job, and the requests sent for it that were not handed over before.
+
+    `result` is None where nothing is decided yet, or ever in this run: keep the attempts, write no vote.
+    """
 
     job: Job
-    result: Answer | ModelError
+    result: Answer | ModelError | None
     attempts: tuple[Attempt, ...] = ()
-
-    @property
-    def pending(self) -> bool:
-        """Whether nothing was decided because the run was stopped: keep the attempts, write no vote."""
-        return isinstance(self.result, ModelError) and self.result.permanent
 
 
 Deliver = Callable[[Outcome], Awaitable[None]]

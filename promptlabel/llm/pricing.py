@@ -68,11 +68,21 @@ def bundled_entry(model: str) -> Mapping[str, Any] | None:
     if path is None:
         return None
     table = orjson.loads(path.read_bytes())
-    provider, _, bare = model.partition("/")
-    entry = table.get(model)
-    if entry is None and bare in table and table[bare].get("litellm_provider") == provider:
-        entry = table[bare]
+    entry = table.get(model) or _of_provider(table, *_provider_and_model(model))
     return entry if isinstance(entry, dict) else None
+
+
+def _provider_and_model(model: str) -> tuple[str, str]:
+    """The provider and the model's bare name, without the way Bedrock is to be asked (``bedrock/converse/...``)."""
+    provider, _, bare = model.partition("/")
+    return provider, bare.removeprefix("converse/").removeprefix("invoke/") if provider == "bedrock" else bare
+
+
+def _of_provider(table: Mapping[str, Any], provider: str, bare: str) -> Mapping[str, Any] | None:
+    """The entry of a bare name, if it is the provider's: the map says ``bedrock_converse`` and the like too."""
+    entry = table.get(bare)
+    known = str(entry.get("litellm_provider")) if isinstance(entry, dict) else ""
+    return entry if known == provider or known.startswith((f"{provider}-", f"{provider}_")) else None
 
 
 def bundled_file(name: str) -> Path | None:

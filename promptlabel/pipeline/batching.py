@@ -18,11 +18,12 @@ from promptlabel.llm.batches import BatchClient, BatchRunner, BatchState
 from promptlabel.llm.client import HostedModel
 from promptlabel.llm.failures import RETRIED
 from promptlabel.llm.jobs import SendReport, utc_now
+from promptlabel.pipeline.accounts import open_batch_account
 from promptlabel.pipeline.asking import Asking, Wanted, by_model, connect_models, interleaved, render, wanted
 from promptlabel.pipeline.batch_collecting import Collector, Harvest
 from promptlabel.pipeline.batch_filling import BatchFiller
 from promptlabel.pipeline.batch_log import Batch, BatchLog, Slot
-from promptlabel.pipeline.sending import open_account
+from promptlabel.pipeline.progress import Traffic
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Vote
@@ -150,6 +151,7 @@ class BatchRun:
     async def end(self) -> None:
         """Nothing, once all batches are collected, or the run is over for another reason that `report` names."""
         if self._options.submit and self._options.wait:
+            self._writer.progress.watch(self._traffic)
             with _on_interrupt(self._interrupt):
                 await self._wait()
         left = self._ours()
@@ -221,7 +223,7 @@ class BatchRun:
     async def _fill(self, name: str, model: _Model) -> None:
         """Nothing; as many of the model's questions as the budget allows are in batches that are out."""
         size = self._workspace.project.settings.models[name].batch_size
-        account = open_account(self._workspace, self._log)
+        account = open_batch_account(self._workspace, self._log)
         filler = BatchFiller(
             name, model.client, self._log, account, self._outstanding[name], size, self._options.name
         )
@@ -421,6 +423,10 @@ class BatchRun:
         except asyncio.CancelledError:
             if not self.report.stopped:
                 raise
+
+    def _traffic(self) -> Traffic:
+        questions = sum(batch.calls for batch in self._ours())
+        return Traffic(questions, self.report.calls, self.report.usd, self.report.causes)
 
     def _tell(self, line: str) -> None:
         self._options.tell(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -13,6 +13,7 @@ from promptlabel.pipeline.calibrating import calibrated
 from promptlabel.pipeline.casting import code_vote, request_digest
 from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.loop import run_on_loop
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.vote import all_askings
 from promptlabel.pipeline.workspace import Workspace
@@ -111,16 +112,14 @@ def _code_rows(
     return [_row(rule.model, code_vote(heuristic, rule, trace), gold) for trace in traces]
 
 
-@dataclass(slots=True)
-class _Collected:
+class _Collected(Progress):
     """Keeps every vote as it is cast."""
 
-    votes: dict[str, Vote] = field(default_factory=dict)
+    def __init__(self) -> None:
+        super().__init__()
+        self.votes: dict[str, Vote] = {}
 
-    def begin(self, votes: int) -> None:
-        """Nothing."""
-
-    def cast(self, vote: Vote, usd: float) -> None:  # noqa: ARG002 - of the protocol
+    def cast(self, vote: Vote) -> None:
         """Nothing; the vote is kept."""
         self.votes[vote.key] = vote
 

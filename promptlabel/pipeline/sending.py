@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import Final, cast
 
 from promptlabel.llm.client import Client
 from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
-from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
+from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
-from promptlabel.pipeline.batch_log import BatchLog
+from promptlabel.pipeline.progress import Traffic
+from promptlabel.pipeline.telemetry import tracing
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
@@ -119,7 +121,7 @@ class _Delivery:
     async def deliver(self, outcome: Outcome) -> None:
         """Nothing; the vote that the outcome amounts to is put with its attempts."""
         item = cast("Wanted", outcome.job.item)
-        vote = None if outcome.pending else item.vote(outcome.result)
+        vote = None if outcome.result is None else item.vote(outcome.result)
         self.cached += isinstance(outcome.result, Answer) and not outcome.attempts
         await self._writer.put(vote, outcome.attempts)
 
@@ -139,28 +141,41 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
     account = open_account(workspace)
     delivery = _Delivery(workspace.store, writer)
     models = workspace.project.settings.models
-    senders = {
-        name: Sender(asked.client, Limits.of(models[name]), account) for name, asked in questions.items()
-    }
     try:
-        with _stopping_on_signals(tuple(senders.values())):
-            reports = await asyncio.gather(
-                *(
-                    senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
-                    for name, asked in questions.items()
-                )
-            )
+        with tracing({name: models[name] for name in questions}) as records:
+            senders = {
+                name: Sender(asked.client, Limits.of(models[name]), account, record=records.get(name))
+                for name, asked in questions.items()
+            }
+            writer.progress.watch(lambda: _traffic(senders.values()))
+            reports = await _run(senders, questions, delivery)
     finally:
         await asyncio.gather(*(asked.client.close() for asked in questions.values()))
+    close_account(workspace, account)
     return _summed(reports, delivery.cached)
 
 
-def open_account(workspace: Workspace, batches: BatchLog | None = None) -> Account:
-    """The project's budget, less all it has ever spent and what open batches have set aside."""
-    budget, spent = workspace.project.settings.budget, workspace.store.spent()
-    aside = (batches or BatchLog.of(workspace.project)).reserved
-    return Account(
-        budget.usd, budget.calls, spent_usd=spent.usd + aside.usd, spent_calls=spent.calls + aside.calls
+async def _run(
+    senders: Mapping[str, Sender], questions: Mapping[str, Questions], delivery: _Delivery
+) -> list[SendReport]:
+    with _stopping_on_signals(tuple(senders.values())):
+        return await asyncio.gather(
+            *(
+                senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
+                for name, asked in questions.items()
+            )
+        )
+
+
+def _traffic(senders: Iterable[Sender]) -> Traffic:
+    causes: Counter[str] = Counter()
+    for sender in senders:
+        causes.update(dict(sender.report.causes))
+    return Traffic(
+        in_flight=sum(sender.in_flight for sender in senders),
+        calls=sum(sender.report.calls for sender in senders),
+        usd=sum(sender.report.usd for sender in senders),
+        causes=causes,
     )
 
 

@@ -13,7 +13,7 @@ from promptlabel.pipeline.batch_log import BatchLog
 from promptlabel.pipeline.batching import Batching, BatchRun
 from promptlabel.pipeline.coding import cast_code_votes
 from promptlabel.pipeline.loop import run_on_loop
-from promptlabel.pipeline.progress import Progress, Unwatched
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
@@ -68,9 +68,7 @@ def vote(
     require_rules(workspace.tasks, rules)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
-    counts, sent = run_on_loop(
-        _cast(workspace, rules, limit, progress or Unwatched(), batching or Batching())
-    )
+    counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress(), batching or Batching()))
     _calibrate(workspace)
     dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
     return VoteReport(
@@ -151,7 +149,7 @@ async def _cast(
     lacking = missing_votes(workspace, rules, limit)
     asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
     require_ready([asking.client for asking in asked], workspace.project.settings.budget)
-    progress.begin(sum(lacking.values()))
+    progress.begin(sum(lacking.values()), sum(lacking[asking.rule] for asking in asked))
     writer = VoteWriter(workspace.store, progress)
     everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
     batches = BatchRun(workspace, everyone, writer, batching, rules=rules)

@@ -16,7 +16,7 @@ class VoteWriter:
     def __init__(self, store: Store, progress: Progress) -> None:
         self.counts: dict[Status, int] = {"vote": 0, "abstain": 0, "malformed": 0, "error": 0}
         self._store = store
-        self._progress = progress
+        self.progress = progress
         self._votes: list[Vote] = []
         self._attempts: list[Attempt] = []
         self._written: asyncio.Future[None] | None = None
@@ -29,7 +29,7 @@ class VoteWriter:
         """
         self._store.add_votes(votes)
         for vote in votes:
-            self._count(vote, ())
+            self._count(vote)
 
     async def put(self, vote: Vote | None, attempts: Sequence[Attempt]) -> None:
         """As `write`, together with whatever else is put before the event loop comes round.
@@ -39,16 +39,16 @@ class VoteWriter:
         self._attempts.extend(attempts)
         if vote is not None:
             self._votes.append(vote)
-            self._count(vote, attempts)
+            self._count(vote)
         if self._written is None:
             loop = asyncio.get_running_loop()
             self._written = loop.create_future()
             loop.call_soon(self._write_all, self._written)
         await self._written
 
-    def _count(self, vote: Vote, attempts: Sequence[Attempt]) -> None:
+    def _count(self, vote: Vote) -> None:
         self.counts[vote.status] += 1
-        self._progress.cast(vote, sum(attempt.usd for attempt in attempts))
+        self.progress.cast(vote)
 
     def _write_all(self, written: asyncio.Future[None]) -> None:
         votes, attempts = self._votes, self._attempts

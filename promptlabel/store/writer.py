@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 
 from promptlabel.errors import StoreError
-from promptlabel.store.connection import Connection, Row, store_error
+from promptlabel.store.connection import Connection, Row, store_error, store_errors
 from promptlabel.store.journal import START, Journal, Position, encode
 from promptlabel.store.ledger import Commit, Ledger
 
@@ -95,14 +95,15 @@ class Writer:
         """What the work's step returned, once all of the work is durable.
 
         Raises:
-            StoreError: if the writer is dead or dies before the work is done.
+            StoreError: if the writer is dead or dies before the work is done, or the database refuses it.
         """
         work.done = Future()
         with self._changed:
             self._awaited += 1
             self._line_up(work)
             self._changed.notify_all()
-        return work.done.result()
+        with store_errors():
+            return work.done.result()
 
     def settle(self) -> None:
         """Nothing, once all that was put before is committed.

@@ -323,7 +323,7 @@ def test_vllm_votes_alike_in_process_and_by_run_batch(tmp_path, vllm, weights, d
         root = tmp_path / f"submit-{submit}"
         root.mkdir()
         answers = {"good": "kind", "bad": "rude"}
-        prompt = "It{{ ' hums' * (trace.metadata.n % 30) }}"
+        prompt = "It{% if trace.metadata.n % 2 %} hums{% else %} works{% endif %}"
         rule = {"prompt": prompt, "decode": decode, "answers": answers}
         with project(root, "x"):
             (root / "rules/tone/first.yaml").write_text(json.dumps(rule))
@@ -331,7 +331,7 @@ def test_vllm_votes_alike_in_process_and_by_run_batch(tmp_path, vllm, weights, d
         (root / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
         with open_workspace(root) as workspace:
             report = batch(workspace) if submit else vote(workspace)
-            assert (report.votes, report.calls, report.stopped) == (TRACES, 30, None)
+            assert (report.votes, report.calls, report.stopped) == (TRACES, 2, None)
             votes = [vote for _, vote in workspace.store.votes("tone")]
             found.append([(vote.trace_id, vote.label, vote.confidence) for vote in votes])
     assert found[0] == found[1]

@@ -122,7 +122,7 @@ def test_takes_urgent_work_first(writer: Writer, connection: duckdb.DuckDBPyConn
 def test_one_works_fault_is_its_callers_alone(writer: Writer, connection: duckdb.DuckDBPyConnection) -> None:
     writer.do(note("taken"))
     results = behind_a_gate(writer, [note("a"), note("taken"), note("b")])
-    assert sorted(type(result).__name__ for result in results) == ["ConstraintException", "int", "int"]
+    assert sorted(type(result).__name__ for result in results) == ["StoreError", "int", "int"]
     assert notes(connection) == ["taken", "a", "b"]
     assert writer.do(note("still alive")) is not None
     writer.close()
