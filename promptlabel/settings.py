@@ -94,6 +94,21 @@ class Routing(StrictModel):
     audit: float = Field(default=0.2, gt=0, le=1, strict=False)
 
 
+class Evals(StrictModel):
+    """What frozen eval sets should be like; `least` and `most` count the cases of one category and month."""
+
+    least: int | None = Field(default=None, ge=1)
+    most: int | None = Field(default=None, ge=1)
+    retire_after_days: int | None = Field(default=None, ge=1)
+    window_days: int = Field(default=30, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Evals:
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"`least` ({self.least}) is more than `most` ({self.most})")
+        return self
+
+
 class Settings(StrictModel):
     """A parsed `promptlabel.yaml`."""
 
@@ -103,6 +118,7 @@ class Settings(StrictModel):
     )
     budget: Budget = Budget()
     routing: Routing = Routing()
+    evals: Evals = Evals()
 
 
 @dataclass(frozen=True, slots=True)

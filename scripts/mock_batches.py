@@ -229,7 +229,8 @@ class MockBatches:
             )
             return
         self._pay(line)
-        body = orjson.loads(self.model.completion(orjson.dumps(asked["body"]), _seen(fault)))
+        seen = Request("", "", 0, 0.0, "wrong_label" if fault == "malformed" else None)
+        body = orjson.loads(self.model.completion(orjson.dumps(asked["body"]), seen))
         answer = _line(custom_id, {"status_code": 200, "request_id": "r", "body": body}, None)
         if fault == "missing":
             return
@@ -283,11 +284,6 @@ class MockBatches:
             "metadata": batch.metadata,
             "request_counts": {"total": total, "completed": completed, "failed": failed},
         }
-
-
-def _seen(fault: str | None) -> Request:
-    """The mock model's note of a request, by which it knows what to spoil."""
-    return Request("", "", 0, 0.0, "wrong_label" if fault == "malformed" else None)
 
 
 def _line(custom_id: str, response: object, error: object) -> bytes:

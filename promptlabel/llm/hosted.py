@@ -23,7 +23,6 @@ from promptlabel.settings import ModelSettings
 
 _MOST_SHOWN: Final = 1000
 """Characters of an ill-formed answer, and of what is wrong with it, that the model is shown again."""
-
 CHAT = "/chat/completions"
 
 Price = Callable[[Usage], float]
@@ -185,7 +184,7 @@ class HostedClient:
 
 
 def _costed(question: Question, answer: Answer, price: Price) -> Answer:
-    """The answer; a server that reports no tokens is taken to have used the most it can have."""
+    """The answer; where the server reports no tokens, it is taken to have used the most it can have."""
     if answer.usage.input_tokens:
         return answer
     usage = ceiling(question, len(answer.text.encode()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,40 +17,43 @@ _KILLED: Final = "killed"
 
 
 def open_account(workspace: Workspace) -> Account:
-    """The budget, less all that was ever spent, what open batches have set aside, and what a kill left, at its bound.
+    """The budget, less all that was ever spent, what open batches set aside, and what a killed run had in flight.
 
     While there is a limit, the store knows the most that may be in flight before it is; `close_account` says
     that nothing is.
     """
-    store, budget = workspace.store, workspace.project.settings.budget
-    if budget.usd is None and budget.calls is None:
-        return Account()
-    _book_what_a_kill_left(store)
-    spent, aside = store.spent(), BatchLog.of(workspace.project).reserved
-    return Account(
-        budget.usd,
-        budget.calls,
-        spent_usd=spent.usd + aside.usd,
-        spent_calls=spent.calls + aside.calls,
-        remember=lambda most: store.save_state(_IN_FLIGHT, {"usd": most.usd, "calls": most.calls}),
+    store = workspace.store
+    return _account(
+        workspace,
+        BatchLog.of(workspace.project),
+        lambda most: store.save_state(_IN_FLIGHT, {"usd": most.usd, "calls": most.calls}),
     )
 
 
-def open_batch_account(workspace: Workspace, batches: BatchLog) -> Account:
-    """The budget for what is written to batch files; their own log knows what is set aside for them."""
-    budget, aside = workspace.project.settings.budget, batches.reserved
-    if budget.usd is not None or budget.calls is not None:
-        _book_what_a_kill_left(workspace.store)
-    spent = workspace.store.spent()
-    return Account(
-        budget.usd, budget.calls, spent_usd=spent.usd + aside.usd, spent_calls=spent.calls + aside.calls
-    )
+def batch_account(workspace: Workspace, batches: BatchLog) -> Account:
+    """As `open_account`, for what is set aside for batches: their log remembers it."""
+    return _account(workspace, batches, None)
 
 
 def close_account(workspace: Workspace, account: Account) -> None:
     """Nothing; every request of the account has been settled."""
     if account.remembered is not None:
         workspace.store.save_state(_IN_FLIGHT, None)
+
+
+def _account(workspace: Workspace, batches: BatchLog, remember: Callable[[InFlight], None] | None) -> Account:
+    store, budget = workspace.store, workspace.project.settings.budget
+    if budget.usd is None and budget.calls is None:
+        return Account()
+    _book_what_a_kill_left(store)
+    spent, aside = store.spent(), batches.reserved
+    return Account(
+        budget.usd,
+        budget.calls,
+        spent_usd=spent.usd + aside.usd,
+        spent_calls=spent.calls + aside.calls,
+        remember=remember,
+    )
 
 
 def _book_what_a_kill_left(store: Store) -> None:

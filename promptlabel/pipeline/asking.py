@@ -11,7 +11,7 @@ from promptlabel.errors import Fault, ModelError, PromptlabelError, raise_if_any
 from promptlabel.llm.client import Client
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.jobs import Job
-from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, vote_key
+from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, unasked_vote, vote_key
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
@@ -138,8 +138,10 @@ def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted |
 
 
 def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:
-    """The vote that is wanted of the trace, or its dead letter where the prompt cannot be rendered for it."""
+    """The vote that is wanted of the trace; where nothing is to be asked an abstention, or a dead letter."""
     try:
+        if not asking.prompt.applies(trace):
+            return unasked_vote(asking.rule, trace, sample)
         question = asking.question(trace, sample)
     except PromptlabelError as error:
         return failed_vote(asking.rule, trace, sample, error)

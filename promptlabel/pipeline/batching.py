@@ -18,7 +18,7 @@ from promptlabel.llm.batches import BatchClient, BatchRunner, BatchState
 from promptlabel.llm.client import HostedModel
 from promptlabel.llm.failures import RETRIED
 from promptlabel.llm.jobs import SendReport, utc_now
-from promptlabel.pipeline.accounts import open_batch_account
+from promptlabel.pipeline.accounts import batch_account
 from promptlabel.pipeline.asking import Asking, Wanted, by_model, connect_models, interleaved, render, wanted
 from promptlabel.pipeline.batch_collecting import Collector, Harvest
 from promptlabel.pipeline.batch_filling import BatchFiller
@@ -222,8 +222,9 @@ class BatchRun:
 
     async def _fill(self, name: str, model: _Model) -> None:
         """Nothing; as many of the model's questions as the budget allows are in batches that are out."""
+        self._writer.settle()
         size = self._workspace.project.settings.models[name].batch_size
-        account = open_batch_account(self._workspace, self._log)
+        account = batch_account(self._workspace, self._log)
         filler = BatchFiller(
             name, model.client, self._log, account, self._outstanding[name], size, self._options.name
         )
@@ -337,7 +338,7 @@ class BatchRun:
             self._workspace.store, self._writer, batch, model.client, askings, attempts, utc_now()
         )
         harvest = await collector.collect(self._log.slots(batch.name), content)
-        self._workspace.store.spent()  # what was collected is committed when its sum is known
+        self._writer.settle()
         self._close(batch)
         self._count(batch, harvest)
         model.later.extend((batch.task, slot) for slot in harvest.undecided)

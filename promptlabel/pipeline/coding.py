@@ -1,4 +1,4 @@
-"""Runs the heuristics of a task over the traces that lack their votes."""
+"""Runs the code rules of a task over the traces that lack their votes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from promptlabel.pipeline.casting import code_vote
+from promptlabel.pipeline.casting import code_votes
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.rules.loading import Task
 
 VOTES_AT_ONCE: Final = 512
+"""Traces a rule sees at once: enough for a batch of SQL, few enough for the progress bar to move."""
 
 
 def cast_code_votes(
@@ -23,6 +24,6 @@ def cast_code_votes(
         if rules and heuristic.name not in rules:
             continue
         rule = registered[heuristic.name]
-        pending = workspace.store.pending(rule, limit=limit)
-        while votes := [code_vote(heuristic, rule, trace) for trace, _ in islice(pending, VOTES_AT_ONCE)]:
-            writer.write(votes)
+        pending = (trace for trace, _ in workspace.store.pending(rule, limit=limit))
+        while traces := list(islice(pending, VOTES_AT_ONCE)):
+            writer.write(list(code_votes(heuristic, rule, traces)))

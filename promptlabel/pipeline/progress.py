@@ -50,10 +50,21 @@ class Snapshot:
     seconds_left: float | None
 
 
-class Progress:
-    """Told of each vote as it is cast; reading it never holds the run up."""
+def _unheard(line: str) -> None:
+    """Nothing."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+
+class Progress:
+    """Told of each vote as it is cast; reading it never holds the run up.
+
+    Attributes:
+        note: is told, a line each, of what is worth a word while the run goes on.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, note: Callable[[str], None] = _unheard
+    ) -> None:
+        self.note = note
         self._clock = clock
         self._began = clock()
         self._total = self._to_ask = self._cast = self._asked = 0

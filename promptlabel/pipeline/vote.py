@@ -95,10 +95,8 @@ def _calibrate(workspace: Workspace) -> None:
         for task in workspace.tasks
         if any(models[name].calibration == "batch" for prompt in task.prompts for name in prompt.models)
     ]
-    if tasks:
-        from promptlabel.pipeline.calibrating import (
-            calibrate_votes,  # numpy, which a hosted run can do without
-        )
+    if tasks:  # imported here for numpy, which a hosted run can do without
+        from promptlabel.pipeline.calibrating import calibrate_votes
 
         for task in tasks:
             calibrate_votes(workspace, task)
@@ -153,9 +151,9 @@ async def _cast(
     writer = VoteWriter(workspace.store, progress)
     everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
     batches = BatchRun(workspace, everyone, writer, batching, rules=rules)
-    for task in workspace.tasks:
-        cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
     try:
+        for task in workspace.tasks:
+            cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
         await batches.begin(limit)
         inline = [asking for asking in asked if not batches.takes(asking)]
         sent = await send_all(workspace, _questions(workspace, inline, limit, batches), writer)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlabel.pipeline.secret import project_secret
 from promptlabel.rules.loading import Task, load_checked
 from promptlabel.settings import Project, load_project
 from promptlabel.store.contract import Store
@@ -40,4 +41,5 @@ def open_workspace(root: Path, tasks: Sequence[str] = (), *, lean: bool = False)
     """
     project, loaded = load_checked(root, tasks)
     with open_store(project, lean=lean) as store:
-        yield Workspace(project, store, loaded)
+        secret = project_secret(project)
+        yield Workspace(project, store, tuple(task.with_secret(secret) for task in loaded))

@@ -31,7 +31,7 @@ class VoteWriter:
         for vote in votes:
             self._count(vote)
 
-    async def put(self, vote: Vote | None, attempts: Sequence[Attempt]) -> None:
+    async def put(self, vote: Vote | None, attempts: Sequence[Attempt] = ()) -> None:
         """As `write`, together with whatever else is put before the event loop comes round.
 
         The caller goes on when it is written, so that no more is ever at stake than is in flight.
@@ -45,6 +45,10 @@ class VoteWriter:
             self._written = loop.create_future()
             loop.call_soon(self._write_all, self._written)
         await self._written
+
+    def settle(self) -> None:
+        """Nothing, once everything that was written is on the disk."""
+        self._store.settle()
 
     def _count(self, vote: Vote) -> None:
         self.counts[vote.status] += 1

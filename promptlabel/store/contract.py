@@ -242,6 +242,10 @@ class Store(Protocol):
         """The named value, or None."""
         ...
 
+    def settle(self) -> None:
+        """Nothing, once everything that was added is durable."""
+        ...
+
     def close(self) -> None:
         """Nothing; everything accepted is durable and the file is free for others."""
         ...

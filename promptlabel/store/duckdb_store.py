@@ -243,6 +243,10 @@ class DuckDBStore:
         """See `Store.state`."""
         return result_tables.read_value(self._reading(), name)
 
+    def settle(self) -> None:
+        """See `Store.settle`."""
+        self._writer.settle()
+
     # --- soundness
     def verify(self) -> Verification:
         """What is wrong between the file, its ledger and the journal; call it while nobody writes."""

@@ -29,8 +29,9 @@ _CAUSES_SHOWN: Final = 4
 def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
     """A progress that is shown while inside; `auto` is a bar where stderr is a terminal and no JSON is asked for."""
     console = Console(stderr=True, highlight=False)
-    progress = Progress()
+    progress = Progress(note=lambda text: console.print(text, soft_wrap=True, markup=False))
     if way == "json":
+        progress.note = lambda text: _print(orjson.dumps({"event": "note", "text": text}), sys.stderr)
         with every(_SECONDS_A_LINE, lambda done: _print_line(progress, sys.stderr, done=done)):
             yield progress
     elif way == "bar" or (way == "auto" and console.is_terminal and not as_json):
@@ -39,23 +40,11 @@ def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
             get_renderable=lambda: render(progress.snapshot()),
             refresh_per_second=_REDRAWS_A_SECOND,
             transient=True,
+            redirect_stdout=False,
         ):
             yield progress
     else:
         yield progress
-
-
-def telling(way: Way) -> Callable[[str], None]:
-    """What prints a line about a long run: above the bar, or as a JSON object where progress is one."""
-
-    def tell(line: str) -> None:
-        if way == "json":
-            line = orjson.dumps({"event": "note", "text": line}).decode()
-        if way != "none":
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-
-    return tell
 
 
 def render(now: Snapshot) -> Group:
@@ -68,7 +57,7 @@ def render(now: Snapshot) -> Group:
         Text(f"{now.rate:,.0f}/s", style="cyan"),
         Text(_left(now)),
     )
-    return Group(bar, Text("  ".join(_notes(now)), style="dim"))
+    return Group(bar, Text("  ".join(_notes(now)), style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 def line(now: Snapshot, *, done: bool) -> bytes:
@@ -104,7 +93,11 @@ def every(seconds: float, tell: Callable[[bool], None]) -> Iterator[None]:
 
 
 def _print_line(progress: Progress, out: TextIO, *, done: bool) -> None:
-    out.write(line(progress.snapshot(), done=done).decode() + "\n")
+    _print(line(progress.snapshot(), done=done), out)
+
+
+def _print(line: bytes, out: TextIO) -> None:
+    out.write(line.decode() + "\n")
     out.flush()
 
 

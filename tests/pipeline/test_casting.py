@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from promptlabel.errors import ModelError
-from promptlabel.pipeline.casting import answered_vote, code_vote, failed_vote, request_digest, vote_key
+from promptlabel.pipeline.casting import answered_vote, code_votes, failed_vote, request_digest, vote_key
 from promptlabel.records import Answer, Question, RegisteredRule, Trace
 from promptlabel.rules.heuristic import Heuristic, heuristic
 from promptlabel.rules.prompt import PromptRule
@@ -72,7 +72,7 @@ def test_a_heuristic_that_raises_costs_its_own_vote_alone():
     def breaks(trace):
         return {}["nothing"]
 
-    vote = code_vote(Heuristic("tone", ("kind", "rude"), breaks), RULE, TRACE)
+    (vote,) = code_votes(Heuristic("tone", ("kind", "rude"), breaks), RULE, [TRACE])
     assert (vote.status, vote.label) == ("error", None)
     assert "KeyError" in vote.cause
     assert TRACE.trace_id not in vote.cause
