@@ -116,6 +116,7 @@ class BatchRun:
         self._held: set[tuple[str, Slot]] = set()
         self._told: dict[str, str] = {}
         self._nap: asyncio.Future[None] | None = None
+        self._filling = False
 
     # --- what a run does with it
     def takes(self, asking: Asking) -> bool:
@@ -141,11 +142,14 @@ class BatchRun:
             for batch in self._ours():
                 await self._resume(batch)
             await self._look()
+            for model in self._models.values():
+                model.later.clear()  # what is left of ended batches lacks a vote, and is among what is asked now
             if self._options.submit:
                 for model in self._models.values():
                     asked = [asking for asking in model.askings if self._is_asked(asking)]
                     streams = [wanted(self._workspace.store, asking, limit) for asking in asked]
                     model.chunks = interleaved(streams)
+                self._filling = True
                 await self._fill_all()
 
     async def end(self) -> None:
@@ -304,7 +308,7 @@ class BatchRun:
                 heard = True
             except ModelError as error:
                 self._complain(batch, error)
-        if ended and self._options.submit and not self.report.stopped:
+        if ended and self._filling and not self.report.stopped:
             self._requeue()
             await self._fill_all()
         return heard

@@ -174,6 +174,19 @@ def test_detached_a_batch_is_collected_by_a_later_vote_and_not_asked_in_line(tmp
     assert len(server.batches) == 1
 
 
+def test_what_a_detached_batch_left_open_is_asked_once_more_and_counted_once(tmp_path, mock_batches):
+    with (
+        running(mock_batches, seconds=3600, rates={"expired": 0.3}) as server,
+        project(tmp_path, server.url) as workspace,
+    ):
+        batch(workspace, wait=False)
+        server.faults.seconds = 0
+        report = batch(workspace)
+        assert statuses(workspace) == {"vote": TRACES}
+    assert (report.votes, report.calls, report.cached) == (TRACES, TRACES, 0)
+    assert max(server.paid.values()) == 1
+
+
 def test_new_traces_are_asked_while_a_batch_is_out_and_its_own_are_not(tmp_path, mock_batches):
     with running(mock_batches, seconds=3600) as server, project(tmp_path, server.url) as workspace:
         batch(workspace, wait=False)
