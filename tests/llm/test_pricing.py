@@ -96,3 +96,14 @@ def test_entries_of_the_bundled_map_are_found_as_if_all_had_been_parsed():
     table = json.loads(text)
     for key in list(table)[::50]:
         assert entry_of(text, key) == table[key]
+
+
+def test_a_batch_costs_the_projects_discount_less_or_what_litellms_table_says():
+    own = ModelSettings(model="x/y", price=Price(input=2.0, output=4.0), batch_discount=0.25)
+    assert token_price(own, batch=True).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(4.5)
+    assert token_price(own).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(6.0)
+    known = token_price(ModelSettings(model="openai/gpt-4o-mini"))
+    listed = token_price(ModelSettings(model="openai/gpt-4o-mini"), batch=True)
+    assert (listed.input, listed.output) == pytest.approx((known.input / 2, known.output / 2))
+    told = token_price(ModelSettings(model="openai/gpt-4o-mini", batch_discount=0.1), batch=True)
+    assert told.input == pytest.approx(0.9 * known.input)
