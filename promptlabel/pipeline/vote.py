@@ -158,7 +158,9 @@ async def _cast(
             cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
         await batches.begin(limit)
         inline = [asking for asking in asked if not batches.takes(asking)]
-        sent = await send_all(workspace, _questions(workspace, inline, limit, batches), writer)
+        questions = _questions(workspace, inline, limit, batches)
+        with workspace.store.squeezed():
+            sent = await send_all(workspace, questions, writer)
         await batches.end()
     finally:
         await batches.close()

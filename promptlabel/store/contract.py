@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -244,6 +245,13 @@ class Store(Protocol):
 
     def state(self, name: str) -> JsonValue:
         """The named value, or None."""
+        ...
+
+    def squeezed(self) -> AbstractContextManager[None]:
+        """A context in which a store that was opened lean keeps little in memory.
+
+        Enough to add votes, to look answers up and to go through what was pending before it; for nothing else.
+        """
         ...
 
     def settle(self) -> None:
