@@ -173,6 +173,9 @@ def _gold_scores(
             for name, predict in runs.items():
                 if data.text is None and name == "gold and text alone":
                     continue
+                if data.text is None and name == "auto + text":
+                    found[name].setdefault(data.name, []).append(found["auto"][data.name][-1])
+                    continue
                 whole = predict(data.name) if name.startswith("Snorkel") else predict(data, gold)
                 found[name].setdefault(data.name, []).append(quality(whole[rest], data.gold[rest]))
                 if name == "auto":
@@ -354,6 +357,12 @@ def _fit_figures(makes: Callable[[], Sequence[Estimator]], data: VoteSet) -> tup
 ALTERNATIVES: dict[str, Callable[[], Sequence[Estimator]]] = {
     "guard": lambda: [Guard()],
     "majority": lambda: [Majority()],
+    "majority, em of all rows twice, em of votes": lambda: [
+        Majority(),
+        PatternEM(),
+        PatternEM(),
+        PatternEM(False),
+    ],
     "em of all rows": lambda: [PatternEM()],
     "em of votes": lambda: [PatternEM(False)],
     "em learning the balance": lambda: [PatternEM(False, True)],
