@@ -75,6 +75,11 @@ def _check(report: Any) -> None:
     _say(f"{report.rules} rules in {_count(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}")
     for rule in report.renamed:
         _say(f"{rule.task}/{rule.old} is now called {rule.new}; it keeps its votes")
+    for run in getattr(report, "runs", ()):
+        _examples(run.examples, f"{run.rule}: ")
+    if hasattr(report, "runs"):
+        _say(f"{report.passed:,} examples as expected, {report.failed:,} not")
+        _stopped(report)
 
 
 def _count(number: int, noun: str) -> str:
@@ -84,20 +89,62 @@ def _count(number: int, noun: str) -> str:
 def _preview(report: Any) -> None:
     if report.traces and report.traces[0].prompt:
         _say("[dim]the prompt of the first trace:[/]", escape(report.traces[0].prompt), "")
-    table = _table("trace", "model", "answer", "vote", ">confidence", "gold")
+    columns = ["trace", "model", "answer", "vote", ">confidence", "gold", "others disagree"]
+    table = _table(*columns, *(["before"] if report.diff else []))
     for row in report.traces:
-        confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
-        answer = _clip(row.answer or row.cause or "", 40)
-        vote = _colored_vote(row.vote or row.status, row.gold)
-        table.add_row(escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "")
+        table.add_row(*_preview_cells(row), *([_before(row)] if report.diff else []))
     _screen.print(table)
     if any(row.distribution for row in report.traces):
         _say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
-    for example in report.examples:
+    outside = [row.outside for row in report.traces if row.outside is not None]
+    if outside:
+        share = _share(sum(outside) / len(outside))
+        _say(f"[dim]{share} of the model's probability fell on none of the answers, on average[/]")
+    _examples(report.examples)
+    if report.diff:
+        _preview_diff(report)
+    _stopped(report)
+
+
+def _preview_cells(row: Any) -> list[str]:
+    confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+    answer = _clip(row.answer or row.cause or "", 40)
+    vote = _colored_vote(row.vote or row.status, row.gold)
+    return [escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "", _dissent(row)]
+
+
+def _dissent(row: Any) -> str:
+    """Of the other rules that voted, those of another opinion."""
+    if not row.others or row.vote is None:
+        return ""
+    names = ", ".join(escape(name) for name in row.disagrees)
+    return f"{len(row.disagrees)} of {len(row.others)}" + (f": {names}" if names else "")
+
+
+def _before(row: Any) -> str:
+    if row.before is None or row.before == (row.vote or row.status):
+        return f"[dim]{escape(row.before or '')}[/]"
+    return f"[yellow]{escape(row.before)}[/]"
+
+
+def _preview_diff(report: Any) -> None:
+    colors = {"+": "green", "-": "red"}
+    for line in report.diff.lines[2:]:
+        color = colors.get(line[:1], "dim")
+        _say(f"[{color}]{escape(line)}[/]")
+    of = _count(len(report.traces), "vote")
+    _say(f"{report.diff.changed:,} of {of} differ from those of {report.diff.revision}")
+
+
+def _examples(examples: Iterable[Any], prefix: str = "") -> None:
+    for example in examples:
         mark = (
             "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
         )
-        _say(f"example {example.number}, {example.expected}: {mark}")
+        _say(f"{escape(prefix)}example {example.number}, {example.expected}: {mark}")
+
+
+def _stopped(report: Any) -> None:
     if report.stopped:
         _say(f"[yellow]stopped: {report.stopped}: {escape(report.message)}[/]")
 
@@ -173,6 +220,47 @@ def _analyze(report: Any) -> None:
         _say(f"{pair.rule} and {pair.repeats} err together (correlation {pair.error_correlation:.2f})")
 
 
+def _explain(report: Any) -> None:
+    _say(
+        f"[bold]{escape(report.rule)}[/]: {escape(report.description)}" if report.description else report.rule
+    )
+    for one in report.models:
+        if len(report.models) > 1:
+            _say("", f"asked of [bold]{escape(one.figures.model)}[/]")
+        _explain_one(one)
+
+
+def _explain_one(one: Any) -> None:
+    row = one.figures
+    right = (
+        "no gold yet" if row.accuracy is None else f"right {_share(row.accuracy)} ({_ends(row)}) of the time"
+    )
+    _say(f"{_count(row.votes, 'vote')} on {_share(row.coverage)} of the traces; {right}; {_money(row.usd)}")
+    for said in one.labels:
+        judged = (
+            "" if said.precision is None else f", right {_share(said.precision)} of {said.judged:,} judged"
+        )
+        _say(f"  {escape(said.label)}: {_count(said.votes, 'vote')}{judged}")
+    _say(f"alone on {one.alone_total:,} traces; tips the majority on {one.decisive_total:,}")
+    for other in one.repeats:
+        _say(f"says the same as {escape(other.rule)} on {_share(other.agreement)} of {other.shared:,} traces")
+    _shown_traces("where it is wrong, the surest first", one.wrong, one.wrong_total)
+    _shown_traces("where it alone speaks", one.alone, one.alone_total)
+    _say("", *(f"[yellow]→[/] {escape(text)}" for text in one.suggestions))
+
+
+def _shown_traces(title: str, traces: Any, total: int) -> None:
+    if not traces:
+        return
+    table = _table("trace", "says", "gold", ">sure", "the end of it", title=f"{title} ({total:,})")
+    for trace in traces:
+        sure = "" if trace.confidence is None else f"{trace.confidence:.2f}"
+        words = _clip(trace.text[-160:], 160)
+        table.add_row(escape(trace.trace_id), escape(trace.vote), escape(trace.gold or ""), sure, words)
+    _say("")
+    _screen.print(table)
+
+
 def _ends(row: Any) -> str:
     return "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
 
@@ -208,28 +296,172 @@ def _audit(report: Any) -> None:
     _say(
         f"[bold]{report.task}[/]: accuracy {_interval(report.accuracy)} from {report.n:,} decisions ({report.method})"
     )
-    for label, figure in report.balance.items():
-        _say(f"  share of {label}: {figure.estimate:.1%} ({figure.low:.1%} to {figure.high:.1%})")
+    if report.n:
+        _say(f"[dim]the mean posterior, {report.posterior:.1%}, is no estimate of it[/]")
+        _screen.print(_label_rates(report))
+    if len(report.categories) > 1:
+        _screen.print(_category_rates(report))
+    if report.more and report.more.active:
+        width = f"+-{100 * report.more.half_width:.0f} points"
+        _say(f"{report.more.active:,} more reviews until {width} ({report.more.random:,} if drawn evenly):")
+        _next(f"promptlabel audit --draw {report.more.active}")
+    if report.waiting:
+        _say(f"{report.waiting:,} of {report.drawn:,} drawn traces wait for review")
     if report.message:
         _say(escape(report.message))
+
+
+def _label_rates(report: Any) -> Table:
+    table = _table("label", ">share", "", ">posterior", ">precision", "", ">recall", "")
+    for label, figure in report.balance.items():
+        table.add_row(
+            escape(label),
+            *_rate(figure),
+            _share(report.posterior_balance.get(label)),
+            *_rate(report.precision[label]),
+            *_rate(report.recall[label]),
+        )
+    return table
+
+
+def _category_rates(report: Any) -> Table:
+    table = _table("category", ">accuracy", "", ">decisions", "by")
+    for category, figure in report.categories.items():
+        known = (f"{figure.n:,}", figure.method) if figure else ("", "too few decisions")
+        table.add_row(escape(category), *_rate(figure), *known)
+    return table
+
+
+def _rate(figure: Any) -> tuple[str, str]:
+    if figure is None:
+        return "", ""
+    return f"{figure.estimate:.1%}", f"{100 * figure.low:.0f}-{100 * figure.high:.0f}"
 
 
 def _freeze(report: Any) -> None:
     if report.version is None:
         _say(f"[bold]{report.task}[/]: nothing to freeze yet; review some traces first")
+    elif report.changed and not report.written:
+        _say(f"[bold]{report.task}[/]: would freeze {report.version}; nothing was written")
     else:
         made = f"{report.fresh:,} new" if report.changed else "nothing new, so no new version"
         _say(f"[bold]{report.task}[/] {report.version}: {report.cases:,} cases, {made} ({report.path})")
-    for reason, number in Counter(refusal.reason for refusal in report.refused).items():
+    if not report.written:
+        _say(*(f"  {escape(sentence)}" for sentence in report.diff))
+    _refusals(report.refused)
+    for cell in report.short:
+        _say(f"[yellow]only {_count(cell.cases, 'case')} of {escape(cell.category)} in {cell.month}[/]")
+    if report.freshness:
+        _freshness(report.freshness)
+    if report.refresh:
+        _refresh(report)
+
+
+def _refusals(refused: Iterable[Any]) -> None:
+    refused = list(refused)
+    for reason, number in Counter(refusal.reason for refusal in refused).items():
         _say(f"{number:,} refused: {_clip(reason)}")
-    pairs = [refusal for refusal in report.refused if refusal.match]
+    pairs = [refusal for refusal in refused if refusal.match]
     for refusal in pairs[:_SHOWN]:
-        _say(f"  {escape(refusal.trace_id)} is {_clip(str(refusal.match))}")
+        alike = "" if refusal.similarity in (None, 1) else f", {refusal.similarity:.0%} alike"
+        _say(f"  {escape(refusal.trace_id)} repeats {_clip(str(refusal.match))}{alike}")
+        if alike:
+            _say(f"    [dim]{_clip(refusal.text)}[/]", f"    [dim]{_clip(refusal.match_text)}[/]")
     _rest(pairs)
+
+
+def _freshness(fresh: Any) -> None:
+    age = "" if fresh.median_age_days is None else f"median age {fresh.median_age_days:.0f} days; "
+    stale = f"[yellow]trails production in {', '.join(fresh.trails_in)}[/]" if fresh.trails_in else "keeps up"
+    _say(f"{age}against {fresh.recent:,} recent traces it {stale}")
+    table = _table("", ">excess divergence", ">p", ">PSI")
+    for name in ("category", "length", "model", "topic"):
+        found = getattr(fresh, name)
+        if found is not None:
+            table.add_row(name, f"{found.excess:.4f} bits", f"{found.p_value:.3f}", f"{found.psi:.2f}")
+    _screen.print(table)
+    if fresh.new_topics:
+        missing = [name for name in fresh.new_topics if name not in fresh.covered]
+        lacks = f"; it lacks {', '.join(missing)}" if missing else ""
+        _say(f"it covers {len(fresh.covered)} of {_count(len(fresh.new_topics), 'new topic')}{escape(lacks)}")
+
+
+def _refresh(report: Any) -> None:
+    found = report.refresh
+    _say(
+        f"{_count(len(found.trace_ids), 'review')} would bring the divergence from {found.before:.3f} "
+        f"to {found.after:.3f} bits ({found.at_random:.3f} if drawn at random)"
+    )
+    table = _table("category", "topic", ">reviews", ">of")
+    for cell in found.wanted[:_SHOWN]:
+        table.add_row(escape(cell.category), escape(cell.topic), f"{cell.reviews:,}", f"{cell.available:,}")
+    _screen.print(table)
+    _rest(found.wanted)
+    if report.queued:
+        _say(f"{report.queued:,} of them wait in the queue now")
+    elif found.trace_ids:
+        _next(f"promptlabel freeze --refresh {len(found.trace_ids)} --queue")
+
+
+def _score(report: Any) -> None:
+    _say(f"[bold]{report.task}[/] {report.version}: {_count(report.cases, 'case')}")
+    lead = {one.first: one.difference for one in report.differences}
+    table = _table(
+        "labeler", ">accuracy", "", ">weighted", ">says", ">macro-F1", f"against {report.baseline}"
+    )
+    for one in report.labelers:
+        weighted = _share(one.weighted.estimate) if one.weighted else ""
+        figures = (weighted, _share(one.score.coverage), f"{one.score.macro_f1:.3f}")
+        table.add_row(escape(one.name), *_rate(one.score.accuracy), *figures, _lead(lead.get(one.name)))
+    _screen.print(table)
+    for one in report.labelers:
+        if one.gap and one.gap.is_real:
+            gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
+            _say(
+                f"{escape(one.name)} is worse on {escape(one.gap.worst)} than on {escape(one.gap.best)}: {gap}"
+            )
+
+
+def _lead(difference: Any) -> str:
+    if difference is None:
+        return ""
+    ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    return f"{100 * difference.estimate:+.1f} points ({ends})"
+
+
+def _gate(report: Any) -> None:
+    mark = "[green]passes[/]" if report.passed else "[red]fails[/]"
+    _say(f"[bold]{report.task}[/] {report.version}: {escape(report.labeler)} {mark}")
+    for check in report.checks:
+        _say(f"  {'' if check.passed else '[red]'}{escape(check.reason)}{'' if check.passed else '[/]'}")
+
+
+def _certify(report: Any) -> None:
+    if report.message:
+        _say(f"[bold]{report.task}[/]: {escape(report.message)}")
+    for name, verdict in report.verdicts.items():
+        may = "[green]may stand in[/]" if verdict.passed else "[yellow]may not stand in[/]"
+        _say(
+            f"[bold]{report.task}[/]: {escape(name)} {may} for a reviewer: it wins against "
+            f"{verdict.winning_rate:.0%} of {_count(len(verdict.people), 'reviewer')} "
+            f"(epsilon {verdict.epsilon:g}, {report.items:,} traces)"
+        )
+        table = _table("reviewer", ">traces", ">labeler as good", ">reviewer as good", ">p", "")
+        for one in verdict.people:
+            shares = (_share(one.labeler), _share(one.person), f"{one.p_value:.4f}")
+            table.add_row(escape(one.reviewer), f"{one.items:,}", *shares, "won" if one.won else "")
+        _screen.print(table)
+        for sentence in verdict.assumptions:
+            _say(f"[yellow]{escape(sentence)}[/]")
 
 
 def _file(report: Any) -> None:
     _say(f"wrote {report.path} ({report.rows:,} rows)")
+
+
+def _export(report: Any) -> None:
+    _file(report)
+    _refusals(report.refused)
 
 
 def _report(report: Any) -> None:
@@ -277,11 +509,15 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "plan": _plan,
     "vote": _vote,
     "analyze": _analyze,
+    "explain": _explain,
     "fit": _fit,
     "queue": _queue,
     "audit": _audit,
     "freeze": _freeze,
-    "export": _file,
+    "score": _score,
+    "gate": _gate,
+    "certify": _certify,
+    "export": _export,
     "report": _report,
     "run": _run,
     "doctor": _doctor,
