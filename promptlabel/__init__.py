@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from promptlabel.labelmodel import LabelModel
+    from promptlabel.labelmodel import LabelModel, SeveralLabels
     from promptlabel.records import ABSTAIN
     from promptlabel.rules.heuristic import heuristic
     from promptlabel.votes.analysis import analyze_votes
 
-__all__ = ["ABSTAIN", "LabelModel", "analyze_votes", "heuristic"]
+__all__ = ["ABSTAIN", "LabelModel", "SeveralLabels", "analyze_votes", "heuristic"]
 
 _HOMES = {
     "ABSTAIN": "promptlabel.records",
     "LabelModel": "promptlabel.labelmodel",
+    "SeveralLabels": "promptlabel.labelmodel",
     "analyze_votes": "promptlabel.votes.analysis",
     "heuristic": "promptlabel.rules.heuristic",
 }

@@ -296,7 +296,7 @@ def explain(rule: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> 
     type=click.Choice(["auto", "majority", "weighted", "em", "anchored", "snorkel"]),
     default="auto",
     show_default=True,
-    help="The label model; `auto` lets the gate choose.",
+    help="The label model; `auto` lets gold decide.",
 )
 @_on_votes
 def fit(method: Method, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:

@@ -119,11 +119,12 @@ def _dependence(patterns: Patterns, gold: Labelled) -> Dependence:
 
 def _gold_report(choice: Choice, gold: Labelled, exponent: float, measure: Measure) -> Report:
     shipped = tempered(choice.unseen, exponent)
+    compared = {**choice.held_out, choice.name: choice.unseen}
     differences = against_baselines(shipped, choice.held_out, gold)
     return {
         "reason": choice.reason,
         "weights": dict(choice.weights),
-        "compared": {name: measure(probabilities, gold) for name, probabilities in choice.held_out.items()},
+        "compared": {name: measure(probabilities, gold) for name, probabilities in compared.items()},
         "against": differences,
         "calibration": calibration_report(shipped, gold, exponent, measure),
         "warnings": list(worse_than(choice.name, differences)),

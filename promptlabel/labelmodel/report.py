@@ -46,11 +46,12 @@ def figures(probabilities: FloatArray, gold: Labelled) -> Report:
 def ordered_figures(probabilities: FloatArray, gold: Labelled) -> Report:
     """`figures`, and for labels in order the ranked probability score, and the median class's distance and kappa."""
     decided = median_class(probabilities)
+    kappa = quadratic_kappa(decided, gold.labels, gold.patterns.n_classes)
     return {
         **figures(probabilities, gold),
         "ranked_probability_score": ranked_probability_score(probabilities, gold.labels),
         "mean_distance": mean_distance(decided, gold.labels),
-        "quadratic_kappa": quadratic_kappa(decided, gold.labels, gold.patterns.n_classes),
+        "quadratic_kappa": None if np.isnan(kappa) else kappa,
     }
 
 

@@ -24,6 +24,8 @@ BUCKETS = 5
 WORD_OR_SIGN = r"(?u)\w+|[^\w\s]"
 MOST_WORDS = 20_000
 MOST_TEXTS = 50_000
+MOST_CHARACTERS = 5_000_000
+PIECE_LENGTHS = (2, 4)
 SMOOTHING = 0.1
 LARGEST_SCALE = 10.0
 
@@ -47,15 +49,25 @@ class Corpus:
 def read_corpus(texts: Sequence[str]) -> tuple[Corpus, Vectorizer]:
     """The corpus of `texts`, and the vectorizer fitted on it that turns later texts into the same words.
 
-    Words, pairs of words and signs count, the 20,000 most frequent ones; one text at least must not be blank.
+    Words, pairs of words and signs count, the 20,000 most frequent ones, and as many pieces of words of two to four
+    characters, which catch spellings and endings; pieces are left out where the texts are so long that counting them
+    would take minutes.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
 
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True, token_pattern=WORD_OR_SIGN
-    )
+    kinds = [("words", _counter(token_pattern=WORD_OR_SIGN, ngram_range=(1, 2)))]
+    if sum(map(len, texts)) <= MOST_CHARACTERS:
+        kinds.append(("pieces", _counter(analyzer="char_wb", ngram_range=PIECE_LENGTHS)))
+    vectorizer = FeatureUnion(kinds)
     words = sp.csr_array(vectorizer.fit_transform(texts))
     return Corpus(words, buckets_of(texts)), vectorizer
+
+
+def _counter(**reading: object) -> Vectorizer:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    made: Vectorizer = TfidfVectorizer(max_features=MOST_WORDS, sublinear_tf=True, **reading)
+    return made
 
 
 def study_rows(texts: Sequence[str], known: NDArray[np.int64]) -> NDArray[np.int64]:
