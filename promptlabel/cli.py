@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from promptlabel.errors import PromptlabelError
     from promptlabel.labelmodel.fitting import Method
+    from promptlabel.terminal.progress import Way
 
 Command = Callable[..., None]
 
@@ -25,8 +26,24 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_progress = click.option(
+    "--progress",
+    "way",
+    type=click.Choice(["auto", "bar", "json", "none"]),
+    default="auto",
+    help="On stderr: a bar, or a JSON line a second.",
+)
 _out = click.option("--out", type=click.Path(path_type=Path), help="Where to write it.")
 
+
+_eval = click.option(
+    "--eval",
+    "version",
+    default="latest",
+    show_default=True,
+    metavar="VERSION",
+    help="The eval version, such as 2026.11.1.",
+)
 
 _EXPORTS = (
     "training",
@@ -41,6 +58,10 @@ _EXPORTS = (
     "labelstudio",
     "argilla",
     "deepeval",
+    "langfuse",
+    "phoenix",
+    "jsonl",
+    "csv",
 )
 
 
@@ -171,46 +192,75 @@ def workbench(port: int, project: Path, as_json: bool) -> None:
 @commands.command()
 @_rule
 @_limit
+@click.option("--batch", is_flag=True, help="At the prices of batch files.")
 @_on_votes
 def plan(
-    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+    rules: tuple[str, ...],
+    limit: int | None,
+    batch: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Price a vote in calls, tokens and money."""
     from promptlabel.pipeline.plan import plan
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("plan", plan(workspace, rules=rules, limit=limit), as_json)
+        _show("plan", plan(workspace, rules=rules, limit=limit, batch=batch), as_json)
 
 
 @commands.command()
 @_rule
 @_limit
+@_progress
+@click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+@click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 @_on_votes
 def vote(
-    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+    rules: tuple[str, ...],
+    limit: int | None,
+    way: Way,
+    batch: bool,
+    detach: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Run the rules where votes are missing."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
-        result = vote(workspace, rules=rules, limit=limit, progress=progress)
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 
 
 @commands.command()
 @_rule
+@_progress
 @_on_votes
-def retry(rules: tuple[str, ...], project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Ask again where answers failed."""
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
         result = retry(workspace, rules=rules, progress=progress)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
@@ -311,25 +361,135 @@ def review(
 
 
 @commands.command()
+@click.option(
+    "--draw",
+    "reviews",
+    type=click.IntRange(min=1),
+    help="Put about so many more traces into the queue first.",
+)
 @_on_votes
-def audit(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def audit(reviews: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Estimate accuracy without bias."""
     from promptlabel.pipeline.audit import audit
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("audit", [audit(workspace, task) for task in workspace.tasks], as_json)
+        _show("audit", [audit(workspace, task, reviews=reviews or 0) for task in workspace.tasks], as_json)
 
 
 @commands.command()
+@click.option("--diff", is_flag=True, help="Write nothing; say what would change, or what the last one did.")
+@click.option(
+    "--refresh",
+    "reviews",
+    type=click.IntRange(min=1),
+    help="Propose so many reviews that keep the set fresh.",
+)
+@click.option("--queue", "enqueue", is_flag=True, help="Put the proposed reviews into the queue.")
+@click.option(
+    "--despite-training",
+    is_flag=True,
+    help="Take what was exported for training too: train anew before scoring.",
+)
 @_on_votes
-def freeze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def freeze(
+    diff: bool,
+    reviews: int | None,
+    enqueue: bool,
+    despite_training: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Freeze fresh gold into an eval version."""
-    from promptlabel.pipeline.freeze import freeze
+    from promptlabel.pipeline.freeze import Options, freeze
+    from promptlabel.pipeline.workspace import open_workspace
+
+    options = Options(diff, despite_training, reviews or 0, enqueue)
+    with open_workspace(project, tasks) as workspace:
+        _show("freeze", [freeze(workspace, task, options=options) for task in workspace.tasks], as_json)
+
+
+@commands.command()
+@click.argument("labelers", nargs=-1)
+@_eval
+@click.option("--baseline", metavar="LABELER", help="What the others are compared with (default: the best).")
+@_on_votes
+def score(
+    labelers: tuple[str, ...],
+    version: str,
+    baseline: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Hold labelers against a frozen eval version.
+
+    A labeler is `posterior`, `majority`, the name of a rule, `model:NAME`, or a file of predictions. By default all
+    that need no call.
+    """
+    from promptlabel.pipeline.score import score
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("freeze", [freeze(workspace, task) for task in workspace.tasks], as_json)
+        found = [
+            score(workspace, task, labelers, version=version, baseline=baseline) for task in workspace.tasks
+        ]
+        _show("score", found, as_json)
+
+
+@commands.command()
+@click.argument("labeler", default="posterior")
+@_eval
+@click.option("--min", "floors", multiple=True, metavar="SHARE", help="Such as 0.85, or recall:LABEL=0.7.")
+@click.option("--against", metavar="LABELER", help="What it must not be worse than.")
+@_on_votes
+def gate(
+    labeler: str,
+    version: str,
+    floors: tuple[str, ...],
+    against: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Fail when a labeler falls below, beyond noise."""
+    from promptlabel.pipeline.gate import Floor, gate
+    from promptlabel.pipeline.workspace import open_workspace
+
+    limits = [Floor.parse(floor) for floor in floors]
+    with open_workspace(project, tasks) as workspace:
+        found = [
+            gate(workspace, task, labeler, limits, version=version, against=against)
+            for task in workspace.tasks
+        ]
+    _show("gate", found, as_json)
+    sys.exit(max((one.exit_code for one in found), default=0))
+
+
+@commands.command()
+@click.argument("labelers", nargs=-1)
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0, 1),
+    default=0.15,
+    show_default=True,
+    help="What a reviewer costs more: .1 for crowds, .15 for trained people, .2 for experts.",
+)
+@_on_votes
+def certify(
+    labelers: tuple[str, ...], epsilon: float, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """Test whether a labeler may replace a reviewer."""
+    from promptlabel.pipeline.certify import certify
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show(
+            "certify",
+            [certify(workspace, task, labelers, epsilon=epsilon) for task in workspace.tasks],
+            as_json,
+        )
 
 
 @commands.command()
@@ -341,14 +501,17 @@ def freeze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     help="What to write.",
 )
 @_out
+@_eval
 @_on_votes
-def export(kind: str, out: Path | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def export(
+    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out), as_json)
+        _show("export", export(workspace, kind, out, version), as_json)
 
 
 @commands.command()
@@ -365,15 +528,15 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 
 @commands.command()
 @_limit
+@_progress
 @_on_votes
-def run(limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def run(limit: int | None, way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Vote, fit and queue in one go."""
     from promptlabel.pipeline.run import run
-    from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
-        result = run(workspace, limit=limit, progress=progress)
+    with showing_progress(way, as_json=as_json) as progress:
+        result = run(project, tasks, limit=limit, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from promptlabel.evals.versions import Case
+from promptlabel.evals.versions import Case, case_record
 
 Row: TypeAlias = dict[str, Any]
 
@@ -36,7 +36,7 @@ def promptfoo_tests(card: TaskCard, version: str, cases: Sequence[Case]) -> list
     return [
         {
             "description": f"{card.task} {case.trace.trace_id}",
-            "vars": {"instruction": card.instruction, "transcript": case.trace.transcript},
+            "vars": _asked(card, case),
             "assert": [{"type": "equals", "value": case.label}],
             "metadata": _provenance(card, version, case),
         }
@@ -84,6 +84,49 @@ def deepeval_goldens(card: TaskCard, version: str, cases: Sequence[Case]) -> lis
     ]
 
 
+def langfuse_items(card: TaskCard, version: str, cases: Sequence[Case]) -> list[Row]:
+    """Items of a Langfuse dataset, as its API takes them; the same trace is the same item in every version."""
+    return [
+        {
+            "id": f"{card.task}:{case.trace.trace_id}",
+            "datasetName": f"{card.task}/{version}",
+            "input": _asked(card, case),
+            "expectedOutput": case.label,
+            "metadata": _provenance(card, version, case),
+            "sourceTraceId": case.trace.trace_id,
+            "status": "ACTIVE",
+        }
+        for case in cases
+    ]
+
+
+def phoenix_examples(card: TaskCard, version: str, cases: Sequence[Case]) -> list[Row]:
+    """Examples of a Phoenix dataset: ``client.datasets.create_dataset(examples=...)`` takes them as they are."""
+    return [
+        {
+            "id": case.trace.trace_id,
+            "input": _asked(card, case),
+            "output": {"label": case.label},
+            "metadata": _provenance(card, version, case),
+        }
+        for case in cases
+    ]
+
+
+def plain_rows(_card: TaskCard, version: str, cases: Sequence[Case]) -> list[Row]:
+    """The cases as they are frozen, each with the version they come from."""
+    return [case_record(case) | {"version": version} for case in cases]
+
+
+def table_rows(card: TaskCard, version: str, cases: Sequence[Case]) -> list[Row]:
+    """Cases as rows of text and numbers, for a spreadsheet."""
+    return [
+        {"trace_id": case.trace.trace_id, "text": case.trace.transcript, "label": case.label}
+        | {key: _cell(value) for key, value in _provenance(card, version, case).items() if key != "trace_id"}
+        for case in cases
+    ]
+
+
 EvalFormat: TypeAlias = Callable[[TaskCard, str, Sequence[Case]], list[Row]]
 
 EVAL_FORMATS: Final[Mapping[str, EvalFormat]] = {
@@ -91,7 +134,19 @@ EVAL_FORMATS: Final[Mapping[str, EvalFormat]] = {
     "inspect": inspect_samples,
     "openai-evals": openai_evals_samples,
     "deepeval": deepeval_goldens,
+    "langfuse": langfuse_items,
+    "phoenix": phoenix_examples,
+    "jsonl": plain_rows,
+    "csv": table_rows,
 }
+
+
+def _asked(card: TaskCard, case: Case) -> Row:
+    return {"instruction": card.instruction, "transcript": case.trace.transcript}
+
+
+def _cell(value: object) -> object:
+    return "; ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _chat(card: TaskCard, case: Case) -> list[dict[str, str]]:
@@ -108,5 +163,12 @@ def _provenance(card: TaskCard, version: str, case: Case) -> Row:
         "version": version,
         "since": case.since,
         "category": case.trace.category,
+        "timestamp": case.trace.timestamp,
         "as_of": case.as_of,
+        "reviewers": list(case.reviewers),
+        "blind": True,
+        "lane": case.lane,
+        "probability": case.probability,
+        "weight": case.weight,
+        "hard": list(case.hard),
     }

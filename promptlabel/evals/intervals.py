@@ -26,8 +26,10 @@ class Estimate:
         return asdict(self)
 
 
-def wilson(successes: float, n: float) -> Estimate:
+def wilson(successes: float, n: float, z: float = Z95) -> Estimate:
     """The proportion `successes` / `n` with Wilson's score interval (1927); `n` may be an effective number.
+
+    `z` is the normal quantile, by default that of a 95 % interval.
 
     Raises:
         ValueError: without any trial.
@@ -35,8 +37,8 @@ def wilson(successes: float, n: float) -> Estimate:
     if n <= 0:
         raise ValueError("a proportion needs at least one trial")
     p = min(max(successes / n, 0.0), 1.0)
-    spread = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
-    centre, scale = p + Z95**2 / (2 * n), 1 + Z95**2 / n
+    spread = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n * n))
+    centre, scale = p + z**2 / (2 * n), 1 + z**2 / n
     return Estimate(
         p, min(max((centre - spread) / scale, 0.0), p), max(min((centre + spread) / scale, 1.0), p)
     )

@@ -16,6 +16,7 @@ from promptlabel.records import JsonValue, Message, Trace, trace_record
 
 CASES_FILE: Final = "cases.jsonl"
 MANIFEST_FILE: Final = "manifest.json"
+LATEST: Final = "latest"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Case:
         as_of: when the label was decided.
         lane: the lane of the queue that chose it, None where the gold was brought from elsewhere.
         probability: with what probability it was chosen, None where that is unknown.
+        weight: how many traces it stands for: one over the probability that it was chosen and not left out by a
+            quota; None where that is unknown.
+        hard: why it is harder than most, empty where nothing says so.
     """
 
     trace: Trace
@@ -37,6 +41,8 @@ class Case:
     reviewers: tuple[str, ...]
     lane: str | None = None
     probability: float | None = None
+    weight: float | None = None
+    hard: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ def case_record(case: Case) -> dict[str, Any]:
         "blind": True,
         "lane": case.lane,
         "probability": case.probability,
+        "weight": case.weight,
+        "hard": list(case.hard),
     }
 
 
@@ -78,6 +86,13 @@ def manifest_bytes(manifest: Mapping[str, JsonValue]) -> bytes:
     """The content of ``manifest.json``: keys sorted, indented by two."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(manifest, default=_plain, option=options)
+
+
+def named_version(versions: Sequence[EvalVersion], name: str) -> EvalVersion | None:
+    """The version of this name, the last one for ``latest``; None where there is no such."""
+    if name == LATEST:
+        return versions[-1] if versions else None
+    return next((version for version in versions if version.version == name), None)
 
 
 def content_hash(cases: bytes) -> str:
@@ -162,6 +177,8 @@ def _case(record: dict[str, Any]) -> Case:
         reviewers=tuple(record["reviewers"]),
         lane=record["lane"],
         probability=record["probability"],
+        weight=record.get("weight"),
+        hard=tuple(record.get("hard", ())),
     )
 
 

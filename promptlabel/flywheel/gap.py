@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from promptlabel.evals.intervals import Estimate
+from promptlabel.evals.intervals import Estimate, wilson
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,12 +20,17 @@ FEWEST_CASES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One category's accuracy: as counted, and shrunken towards the mean of all."""
+    """One category's accuracy: as counted, and shrunken towards the mean of all.
+
+    Attributes:
+        interval: of the counted accuracy; those of all categories hold together in 95 % of samples (Sidak).
+    """
 
     name: str
     n: int
     accuracy: float
     shrunken: float
+    interval: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +79,21 @@ def category_gap(
     names, n, hits = names[enough], n[enough], hits[enough]
     counted, shrunken = hits / n, shrink(hits, n)
     order = np.argsort(shrunken, kind="stable")
+    together = NormalDist().inv_cdf((1 + 0.95 ** (1 / len(n))) / 2)
     return Gap(
         gap=_gap_interval(counted, shrunken, n, rng),
         naive=float(np.ptp(counted)),
         best=str(names[order[-1]]),
         worst=str(names[order[0]]),
         categories=tuple(
-            Category(str(names[c]), int(n[c]), float(counted[c]), float(shrunken[c])) for c in order
+            Category(
+                str(names[c]),
+                int(n[c]),
+                float(counted[c]),
+                float(shrunken[c]),
+                wilson(hits[c], n[c], together),
+            )
+            for c in order
         ),
     )
 

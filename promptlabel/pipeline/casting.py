@@ -63,17 +63,17 @@ def unasked_vote(rule: RegisteredRule, trace: Trace, sample: int) -> Vote:
 
 
 def answered_vote(
-    prompt: PromptRule, rule: RegisteredRule, trace: Trace, question: Question, answer: Answer
+    prompt: PromptRule, rule: RegisteredRule, trace: Trace, sample: int, request: str, answer: Answer
 ) -> Vote:
     """The vote that an answer of a model amounts to, malformed where it names none of the rule's answers."""
     said = read_vote(prompt, answer)
     return Vote(
-        **_whose(rule, trace, question.sample),
+        **_whose(rule, trace, sample),
         status=said.status,
         label=said.label,
         confidence=said.confidence,
         distribution=said.distribution,
-        request=request_digest(rule.model_hash, question),
+        request=request,
         raw=answer,
         cause=said.cause,
         rationale=said.rationale,

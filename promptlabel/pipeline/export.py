@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -12,24 +12,30 @@ from promptlabel.errors import fail, nearest
 from promptlabel.evals.annotations import Annotated, argilla_records, labelstudio_tasks
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
-from promptlabel.evals.versions import Case, read_versions
-from promptlabel.pipeline.export_rows import ROW_SOURCES, columns, guarded_rows, posteriors
-from promptlabel.pipeline.files import Row, write_document, write_jsonl, write_parquet
+from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
+from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, guarded_rows, posteriors
+from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
+from promptlabel.pipeline.trained import remember_trained
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
+from promptlabel.training.export import TrainingRow
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 HUB: Final = "hf"
 
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(ROW_SOURCES, _ROWS),
+    **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
     "deepeval": (".json", ".jsonl"),
+    "langfuse": (".jsonl", ".json"),
+    "phoenix": (".jsonl", ".json"),
+    "jsonl": (".jsonl",),
+    "csv": (".csv",),
     "labelstudio": (".json",),
     "argilla": (".json",),
     HUB: ("",),
@@ -49,26 +55,47 @@ class ExportReport:
     refused: tuple[Refusal, ...] = ()
 
 
-def export(workspace: Workspace, kind: str, out: Path | None = None) -> ExportReport:
+def export(workspace: Workspace, kind: str, out: Path | None = None, version: str = LATEST) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
         kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
-            argilla or deepeval.
+            argilla, deepeval, langfuse, phoenix, jsonl or csv.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
+        version: of the eval sets.
 
     Raises:
-        InputError: for an unknown kind, or an ending the kind has no form for.
+        InputError: for an unknown kind or version, or an ending the kind has no form for.
     """
     path = _checked_path(workspace, kind, out)
-    refused: list[Refusal] = []
+    job = _Job(workspace, kind, version)
     if kind == HUB:
-        rows = write_dataset(path, _hub_splits(workspace, refused))
+        rows = write_dataset(path, _hub_splits(job))
     else:
-        rows = _write_rows(path, _rows(workspace, kind, refused), kind, workspace.tasks)
-    return ExportReport(str(path), rows, kind, tuple(refused))
+        rows = _write_rows(path, _rows(job), kind, workspace.tasks)
+    for task, trace_ids in job.trained.items():
+        remember_trained(workspace, task, path, trace_ids)
+    return ExportReport(str(path), rows, kind, tuple(job.refused))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One export: what is asked, what was refused, and task -> ids of what may be trained on from now on."""
+
+    workspace: Workspace
+    kind: str
+    version: str
+    refused: list[Refusal] = field(default_factory=list)
+    trained: dict[str, list[str]] = field(default_factory=dict)
+
+    def noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
+        """The rows; their ids are kept."""
+        ids = self.trained.setdefault(task.name, [])
+        for row in rows:
+            ids.append(row.trace.trace_id)
+            yield row
 
 
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
@@ -87,28 +114,36 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
         return write_parquet(path, rows, columns(kind, tasks))
     if path.suffix == ".jsonl":
         return write_jsonl(path, rows)
+    if path.suffix == ".csv":
+        return write_csv(path, list(rows))
     return write_document(path, list(rows))
 
 
-def _rows(workspace: Workspace, kind: str, refused: list[Refusal]) -> Iterator[Row]:
-    return chain.from_iterable(_task_rows(workspace, task, kind, refused) for task in workspace.tasks)
+def _rows(job: _Job) -> Iterator[Row]:
+    return chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
 
 
-def _task_rows(workspace: Workspace, task: Task, kind: str, refused: list[Refusal]) -> Iterable[Row]:
+def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
+    workspace, kind = job.workspace, job.kind
+    if kind == TRAINING:
+        return (row.record() for row in job.noted(task, guarded_rows(workspace, task, job.refused)))
     if kind in ROW_SOURCES:
-        return ROW_SOURCES[kind](workspace, task, refused)
+        return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
         return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
-    version, cases = _cases(workspace, task)
+    version, cases = _cases(workspace, task, job.version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, version, cases)
 
 
-def _cases(workspace: Workspace, task: Task) -> tuple[str, tuple[Case, ...]]:
-    """The newest frozen version; before the first, every blind decision, marked unfrozen."""
+def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
+    """The frozen version; before the first, every blind decision, marked unfrozen."""
     versions = read_versions(workspace.project.evals / task.name)
-    if versions:
-        return versions[-1].version, versions[-1].cases
+    version = named_version(versions, name)
+    if version is not None:
+        return version.version, version.cases
+    if name != LATEST:
+        fail(f"{task.name} has no eval version '{name}'{nearest(name, [one.version for one in versions])}")
     return UNFROZEN, tuple(_unfrozen(workspace, task))
 
 
@@ -134,8 +169,8 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
 
 
-def _hub_splits(workspace: Workspace, refused: list[Refusal]) -> Iterator[HubSplits]:
-    for task in workspace.tasks:
-        versions = read_versions(workspace.project.evals / task.name)
-        test: Iterable[Case] = versions[-1].cases if versions else ()
-        yield HubSplits(task, guarded_rows(workspace, task, refused), test)
+def _hub_splits(job: _Job) -> Iterator[HubSplits]:
+    for task in job.workspace.tasks:
+        version = named_version(read_versions(job.workspace.project.evals / task.name), job.version)
+        test: Iterable[Case] = version.cases if version else ()
+        yield HubSplits(task, job.noted(task, guarded_rows(job.workspace, task, job.refused)), test)

@@ -19,10 +19,12 @@ from promptlabel.training.export import Labels, TrainingRow, training_rows
 from promptlabel.training.guard import EvalOverlap
 
 Row: TypeAlias = Mapping[str, Any]
-RowSource: TypeAlias = Callable[[Workspace, Task, list[Refusal]], Iterator[Row]]
+RowSource: TypeAlias = Callable[[Workspace, Task], Iterator[Row]]
+
+TRAINING: Final = "training"
 
 
-def vote_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+def vote_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The task's current votes of every status."""
     for rule, vote in workspace.store.votes(task.name):
         yield {
@@ -37,7 +39,7 @@ def vote_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iter
         }
 
 
-def posterior_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+def posterior_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The posteriors of the task's last fit."""
     for posterior in posteriors(workspace.store.posteriors(task.name)):
         yield {
@@ -49,7 +51,7 @@ def posterior_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) ->
         }
 
 
-def queue_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+def queue_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """What waits for review, in order of presentation."""
     for pick in workspace.store.queue(task.name, undecided=True):
         yield {
@@ -62,7 +64,7 @@ def queue_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Ite
         }
 
 
-def gold_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iterator[Row]:
+def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The label that people agree on, a row a trace."""
     for decision in decide(workspace.store.reviews(task.name), workspace.store.gold(task.name)):
         yield {
@@ -75,12 +77,6 @@ def gold_rows(workspace: Workspace, task: Task, _refused: list[Refusal]) -> Iter
             "lane": decision.lane,
             "probability": decision.probability,
         }
-
-
-def training_row_records(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[Row]:
-    """The task's training rows; what may not be trained on is added to `refused`."""
-    for row in guarded_rows(workspace, task, refused):
-        yield row.record()
 
 
 def guarded_rows(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[TrainingRow]:
@@ -130,7 +126,6 @@ def _overlap(workspace: Workspace) -> EvalOverlap:
 
 
 ROW_SOURCES: Final[Mapping[str, RowSource]] = {
-    "training": training_row_records,
     "votes": vote_rows,
     "posteriors": posterior_rows,
     "queue": queue_rows,

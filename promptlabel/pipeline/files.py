@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +17,8 @@ Row: TypeAlias = Mapping[str, Any]
 Columns: TypeAlias = Mapping[str, str]
 
 LARGEST_ROW: Final = 1 << 28
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What a spreadsheet takes for the beginning of a formula, and the apostrophe that says it is none."""
 _OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
@@ -54,6 +58,29 @@ def write_document(path: Path, rows: Sequence[Row]) -> int:
         content = yaml.safe_dump(orjson.loads(content), sort_keys=False, allow_unicode=True).encode()
     write_bytes(path, content)
     return len(rows)
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> int:
+    """The number of rows written as CSV with a header; no cell can be taken for a formula by a spreadsheet."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0].keys() if rows else ())
+        writer.writerows([_harmless(value) for value in row.values()] for row in rows)
+    return len(rows)
+
+
+def _harmless(value: object) -> object:
+    """The value as a cell; a text that would be a formula, or that has such a mark already, gets an apostrophe."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return value
+
+
+def harmless_text(cell: str) -> str:
+    """The text that `write_csv` made the cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 def write_parquet(

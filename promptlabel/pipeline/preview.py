@@ -22,6 +22,7 @@ class PreviewRow:
     """What the rule says of one trace, and what people and the other rules said; `hash` is the request's digest.
 
     Attributes:
+        outside: the probability that the model gave to none of the rule's answers, where it is known.
         others: the label that each other rule of the task has voted, by rule, those that abstained left out.
         disagrees: the rules of `others` that voted for another label than this one.
         before: with a comparison, what the committed version of the rule votes.
@@ -36,6 +37,7 @@ class PreviewRow:
     vote: str | None
     confidence: float | None
     distribution: Mapping[str, float] | None
+    outside: float | None
     gold: str | None
     cause: str | None
     others: Mapping[str, str] = field(default_factory=dict)
@@ -144,6 +146,7 @@ def preview_row(
         vote=vote.label,
         confidence=vote.confidence,
         distribution=vote.distribution,
+        outside=vote.raw.outside if vote.raw else None,
         gold=gold.get(vote.trace_id),
         cause=vote.cause,
         others=said,

@@ -13,7 +13,18 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Pick, RegisteredRule, ReviewEvent, Trace, digest
 from promptlabel.review.adjudication import standing
 from promptlabel.routing import disagreement, reasons
-from promptlabel.routing.lanes import AUDIT, CONFLICT, UNCERTAIN, Budget, Chosen, Lane, Ranking, choose, merge
+from promptlabel.routing.lanes import (
+    ASKED_FOR,
+    AUDIT,
+    CONFLICT,
+    UNCERTAIN,
+    Budget,
+    Chosen,
+    Lane,
+    Ranking,
+    choose,
+    merge,
+)
 from promptlabel.routing.sampling import Floats, Mask, permanent_numbers, sample_probability
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store, VoteTable
@@ -89,13 +100,20 @@ def build_queue(workspace: Workspace, task: Task) -> QueueReport:
     ranking = _without_repeats(store, merge(lanes, scored.ties), scored.trace_ids, decided, budget)
     chosen = choose(ranking, [lane.name for lane in lanes], scored.numbers, budget, decided)
     picks = _picks(task.name, scored, chosen, budget)
-    store.save_queue(task.name, [*picks, *settled])
+    store.save_queue(task.name, [*picks, *settled, *_asked_for(store, task.name, picks)])
     return QueueReport(
         task=task.name,
         items=tuple(QueueItem(p.trace_id, p.lane, p.score, p.probability, p.reason) for p in picks),
         lanes=Counter(pick.lane for pick in picks),
         reviewed=len(reviewed),
     )
+
+
+def _asked_for(store: Store, task: str, picks: Sequence[Pick]) -> list[Pick]:
+    """What someone put into the queue besides its own lanes, and nobody has decided yet."""
+    chosen = {pick.trace_id for pick in picks}
+    waiting = store.queue(task, undecided=True)
+    return [pick for pick in waiting if pick.lane in ASKED_FOR and pick.trace_id not in chosen]
 
 
 def _fitted(store: Store, task: Task) -> PosteriorTable:

@@ -13,7 +13,6 @@ import numpy as np
 from promptlabel.evals.intervals import Estimate
 from promptlabel.evals.periods import month
 from promptlabel.evals.versions import EvalVersion, read_versions
-from promptlabel.flywheel.drift import freshness
 from promptlabel.flywheel.figures import (
     Comparison,
     EvalFigures,
@@ -34,6 +33,7 @@ from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.analyze import RuleRow, analyze
 from promptlabel.pipeline.audit import audit_fit
 from promptlabel.pipeline.files import write_bytes
+from promptlabel.pipeline.freshening import beside_production
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
@@ -87,7 +87,7 @@ def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
         rules=tuple(_rule(row) for row in analysis.rules),
         n_eff=analysis.n_eff,
         queue=_queue(store, task.name),
-        evals=_evals(read_versions(workspace.project.evals / task.name), production),
+        evals=_evals(workspace, read_versions(workspace.project.evals / task.name), production),
     )
     judge = judge_of(workspace, task)
     return figures if judge is None else _with_fit(figures, judge, store, production)
@@ -193,13 +193,13 @@ def _gap(judged: Judged, production: Iterable[Trace]) -> Gap | None:
     return category_gap(categories, judged.right, np.random.default_rng(SEED))
 
 
-def _evals(versions: Sequence[EvalVersion], production: Sequence[Trace]) -> EvalFigures:
+def _evals(workspace: Workspace, versions: Sequence[EvalVersion], production: Sequence[Trace]) -> EvalFigures:
     if not versions:
         return EvalFigures((), None, ())
     cases = [case.trace for case in versions[-1].cases]
     return EvalFigures(
         versions=tuple(_version(version) for version in versions),
-        freshness=freshness(cases, production, np.random.default_rng(SEED)),
+        freshness=beside_production(workspace, cases).freshness,
         months=_months(cases, production),
     )
 

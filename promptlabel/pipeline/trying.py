@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
 from promptlabel.pipeline.calibrating import calibrated
 from promptlabel.pipeline.casting import code_votes, request_digest
+from promptlabel.pipeline.loop import run_on_loop
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
@@ -61,7 +62,7 @@ def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, trac
         InputError: a model cannot decode as the rule asks.
     """
     if isinstance(rule, PromptRule):
-        return asyncio.run(_try_prompt(workspace, task, rule, traces))
+        return run_on_loop(_try_prompt(workspace, task, rule, traces))
     return _try_code(workspace, task, rule, traces)
 
 
@@ -72,7 +73,7 @@ def try_aside(
     (asking, *_) = _askings(workspace, task, rule)
     apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
     cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
-    votes, sent = asyncio.run(_ask(workspace, {apart.rule.model: cells}))
+    votes, sent = run_on_loop(_ask(workspace, {apart.rule.model: cells}))
     read = cells.calibrated(workspace, task, votes)
     return [read[cell.key] for cell in cells.traces if cell.key in read], sent
 
@@ -110,16 +111,14 @@ def _code_example(number: int, expected: str, said: object) -> ExampleRow:
 # --- prompts
 
 
-@dataclass(slots=True)
-class _Collected:
+class _Collected(Progress):
     """Keeps every vote as it is cast."""
 
-    votes: dict[str, Vote] = field(default_factory=dict)
+    def __init__(self) -> None:
+        super().__init__()
+        self.votes: dict[str, Vote] = {}
 
-    def begin(self, votes: int) -> None:
-        """Nothing."""
-
-    def cast(self, vote: Vote, usd: float) -> None:  # noqa: ARG002 - of the protocol
+    def cast(self, vote: Vote) -> None:
         """Nothing; the vote is kept."""
         self.votes[vote.key] = vote
 
@@ -148,10 +147,8 @@ async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[
     questions = {
         model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
     }
-    try:
-        sent = await send_all(workspace, questions, writer)
-    finally:
-        await writer.close()
+    sent = await send_all(workspace, questions, writer)
+    writer.settle()
     return collected.votes, sent
 
 

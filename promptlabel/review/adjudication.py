@@ -62,6 +62,12 @@ def conflicts(events: Sequence[ReviewEvent], gold: Sequence[Gold] = ()) -> tuple
     )
 
 
+def blind_labels(events: Sequence[ReviewEvent], gold: Sequence[Gold] = ()) -> tuple[Gold, ...]:
+    """The last label of each reviewer on each trace, where it was given before seeing any vote."""
+    opinions = _opinions_by_trace(events, gold).values()
+    return tuple(opinion for given in opinions for opinion in given if opinion.blind)
+
+
 def standing(events: Iterable[ReviewEvent]) -> dict[tuple[str, str], list[ReviewEvent]]:
     """(trace, reviewer) -> that reviewer's events on the trace that no undo took back, oldest first."""
     kept: dict[tuple[str, str], list[ReviewEvent]] = {}

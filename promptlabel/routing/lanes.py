@@ -14,6 +14,10 @@ from promptlabel.routing.sampling import Floats, Mask, inclusion_probability, ra
 AUDIT: Final = "audit"
 UNCERTAIN: Final = "uncertain"
 CONFLICT: Final = "conflict"
+ACTIVE: Final = "active"
+REFRESH: Final = "refresh"
+ASKED_FOR: Final = (ACTIVE, REFRESH)
+"""Lanes that `queue` does not fill: what `audit --draw` and `freeze --refresh` put into it, until it is decided."""
 
 Indices = npt.NDArray[np.int64]
 

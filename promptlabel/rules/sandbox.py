@@ -118,7 +118,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loop.iter = self.filtered(loop.iter, COUNTED, nodes.Const(literal))
         for node in tree.find_all(nodes.Node):
             node.set_environment(self)
-        return self.from_string(tree)
+        template = self.from_string(tree)
+        template.globals = dict(template.globals)  # a chain of maps otherwise, copied at every rendering
+        return template
 
     def filtered(self, value: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
         """The expression that passes a value through a filter."""

@@ -96,6 +96,10 @@ def _preview(report: Any) -> None:
     _screen.print(table)
     if any(row.distribution for row in report.traces):
         _say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
+    outside = [row.outside for row in report.traces if row.outside is not None]
+    if outside:
+        share = _share(sum(outside) / len(outside))
+        _say(f"[dim]{share} of the model's probability fell on none of the answers, on average[/]")
     _examples(report.examples)
     if report.diff:
         _preview_diff(report)
@@ -192,7 +196,10 @@ _RULE_COLUMNS: Final = (
     ">cost",
     "advice",
 )
-_HOW_MANY_VOTES: Final = {"gold": "from their errors on gold", "agreement": "from how they agree"}
+_HOW_MANY_VOTES: Final = {
+    "gold": "{0:.1f} independent votes, by their errors on gold",
+    "agreement": "{0:.1f} independent votes at most, by how they agree; errors that all share show on gold only",
+}
 
 
 def _analyze(report: Any) -> None:
@@ -206,7 +213,11 @@ def _analyze(report: Any) -> None:
     _screen.print(table)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)
     if how:
-        _say(f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}")
+        _say(f"{len(report.rules)} rules amount to {how.format(report.n_eff)}")
+    if len(report.n_eff_by_family) > 1 and how:
+        _say("; ".join(f"{family}: {votes:.1f}" for family, votes in report.n_eff_by_family.items()))
+    for pair in report.redundant[:_SHOWN]:
+        _say(f"{pair.rule} and {pair.repeats} err together (correlation {pair.error_correlation:.2f})")
 
 
 def _explain(report: Any) -> None:
@@ -313,28 +324,172 @@ def _audit(report: Any) -> None:
     _say(
         f"[bold]{report.task}[/]: accuracy {_interval(report.accuracy)} from {report.n:,} decisions ({report.method})"
     )
-    for label, figure in report.balance.items():
-        _say(f"  share of {label}: {figure.estimate:.1%} ({figure.low:.1%} to {figure.high:.1%})")
+    if report.n:
+        _say(f"[dim]the mean posterior, {report.posterior:.1%}, is no estimate of it[/]")
+        _screen.print(_label_rates(report))
+    if len(report.categories) > 1:
+        _screen.print(_category_rates(report))
+    if report.more and report.more.active:
+        width = f"+-{100 * report.more.half_width:.0f} points"
+        _say(f"{report.more.active:,} more reviews until {width} ({report.more.random:,} if drawn evenly):")
+        _next(f"promptlabel audit --draw {report.more.active}")
+    if report.waiting:
+        _say(f"{report.waiting:,} of {report.drawn:,} drawn traces wait for review")
     if report.message:
         _say(escape(report.message))
+
+
+def _label_rates(report: Any) -> Table:
+    table = _table("label", ">share", "", ">posterior", ">precision", "", ">recall", "")
+    for label, figure in report.balance.items():
+        table.add_row(
+            escape(label),
+            *_rate(figure),
+            _share(report.posterior_balance.get(label)),
+            *_rate(report.precision[label]),
+            *_rate(report.recall[label]),
+        )
+    return table
+
+
+def _category_rates(report: Any) -> Table:
+    table = _table("category", ">accuracy", "", ">decisions", "by")
+    for category, figure in report.categories.items():
+        known = (f"{figure.n:,}", figure.method) if figure else ("", "too few decisions")
+        table.add_row(escape(category), *_rate(figure), *known)
+    return table
+
+
+def _rate(figure: Any) -> tuple[str, str]:
+    if figure is None:
+        return "", ""
+    return f"{figure.estimate:.1%}", f"{100 * figure.low:.0f}-{100 * figure.high:.0f}"
 
 
 def _freeze(report: Any) -> None:
     if report.version is None:
         _say(f"[bold]{report.task}[/]: nothing to freeze yet; review some traces first")
+    elif report.changed and not report.written:
+        _say(f"[bold]{report.task}[/]: would freeze {report.version}; nothing was written")
     else:
         made = f"{report.fresh:,} new" if report.changed else "nothing new, so no new version"
         _say(f"[bold]{report.task}[/] {report.version}: {report.cases:,} cases, {made} ({report.path})")
-    for reason, number in Counter(refusal.reason for refusal in report.refused).items():
+    if not report.written:
+        _say(*(f"  {escape(sentence)}" for sentence in report.diff))
+    _refusals(report.refused)
+    for cell in report.short:
+        _say(f"[yellow]only {_count(cell.cases, 'case')} of {escape(cell.category)} in {cell.month}[/]")
+    if report.freshness:
+        _freshness(report.freshness)
+    if report.refresh:
+        _refresh(report)
+
+
+def _refusals(refused: Iterable[Any]) -> None:
+    refused = list(refused)
+    for reason, number in Counter(refusal.reason for refusal in refused).items():
         _say(f"{number:,} refused: {_clip(reason)}")
-    pairs = [refusal for refusal in report.refused if refusal.match]
+    pairs = [refusal for refusal in refused if refusal.match]
     for refusal in pairs[:_SHOWN]:
-        _say(f"  {escape(refusal.trace_id)} is {_clip(str(refusal.match))}")
+        alike = "" if refusal.similarity in (None, 1) else f", {refusal.similarity:.0%} alike"
+        _say(f"  {escape(refusal.trace_id)} repeats {_clip(str(refusal.match))}{alike}")
+        if alike:
+            _say(f"    [dim]{_clip(refusal.text)}[/]", f"    [dim]{_clip(refusal.match_text)}[/]")
     _rest(pairs)
+
+
+def _freshness(fresh: Any) -> None:
+    age = "" if fresh.median_age_days is None else f"median age {fresh.median_age_days:.0f} days; "
+    stale = f"[yellow]trails production in {', '.join(fresh.trails_in)}[/]" if fresh.trails_in else "keeps up"
+    _say(f"{age}against {fresh.recent:,} recent traces it {stale}")
+    table = _table("", ">excess divergence", ">p", ">PSI")
+    for name in ("category", "length", "model", "topic"):
+        found = getattr(fresh, name)
+        if found is not None:
+            table.add_row(name, f"{found.excess:.4f} bits", f"{found.p_value:.3f}", f"{found.psi:.2f}")
+    _screen.print(table)
+    if fresh.new_topics:
+        missing = [name for name in fresh.new_topics if name not in fresh.covered]
+        lacks = f"; it lacks {', '.join(missing)}" if missing else ""
+        _say(f"it covers {len(fresh.covered)} of {_count(len(fresh.new_topics), 'new topic')}{escape(lacks)}")
+
+
+def _refresh(report: Any) -> None:
+    found = report.refresh
+    _say(
+        f"{_count(len(found.trace_ids), 'review')} would bring the divergence from {found.before:.3f} "
+        f"to {found.after:.3f} bits ({found.at_random:.3f} if drawn at random)"
+    )
+    table = _table("category", "topic", ">reviews", ">of")
+    for cell in found.wanted[:_SHOWN]:
+        table.add_row(escape(cell.category), escape(cell.topic), f"{cell.reviews:,}", f"{cell.available:,}")
+    _screen.print(table)
+    _rest(found.wanted)
+    if report.queued:
+        _say(f"{report.queued:,} of them wait in the queue now")
+    elif found.trace_ids:
+        _next(f"promptlabel freeze --refresh {len(found.trace_ids)} --queue")
+
+
+def _score(report: Any) -> None:
+    _say(f"[bold]{report.task}[/] {report.version}: {_count(report.cases, 'case')}")
+    lead = {one.first: one.difference for one in report.differences}
+    table = _table(
+        "labeler", ">accuracy", "", ">weighted", ">says", ">macro-F1", f"against {report.baseline}"
+    )
+    for one in report.labelers:
+        weighted = _share(one.weighted.estimate) if one.weighted else ""
+        figures = (weighted, _share(one.score.coverage), f"{one.score.macro_f1:.3f}")
+        table.add_row(escape(one.name), *_rate(one.score.accuracy), *figures, _lead(lead.get(one.name)))
+    _screen.print(table)
+    for one in report.labelers:
+        if one.gap and one.gap.is_real:
+            gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
+            _say(
+                f"{escape(one.name)} is worse on {escape(one.gap.worst)} than on {escape(one.gap.best)}: {gap}"
+            )
+
+
+def _lead(difference: Any) -> str:
+    if difference is None:
+        return ""
+    ends = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
+    return f"{100 * difference.estimate:+.1f} points ({ends})"
+
+
+def _gate(report: Any) -> None:
+    mark = "[green]passes[/]" if report.passed else "[red]fails[/]"
+    _say(f"[bold]{report.task}[/] {report.version}: {escape(report.labeler)} {mark}")
+    for check in report.checks:
+        _say(f"  {'' if check.passed else '[red]'}{escape(check.reason)}{'' if check.passed else '[/]'}")
+
+
+def _certify(report: Any) -> None:
+    if report.message:
+        _say(f"[bold]{report.task}[/]: {escape(report.message)}")
+    for name, verdict in report.verdicts.items():
+        may = "[green]may stand in[/]" if verdict.passed else "[yellow]may not stand in[/]"
+        _say(
+            f"[bold]{report.task}[/]: {escape(name)} {may} for a reviewer: it wins against "
+            f"{verdict.winning_rate:.0%} of {_count(len(verdict.people), 'reviewer')} "
+            f"(epsilon {verdict.epsilon:g}, {report.items:,} traces)"
+        )
+        table = _table("reviewer", ">traces", ">labeler as good", ">reviewer as good", ">p", "")
+        for one in verdict.people:
+            shares = (_share(one.labeler), _share(one.person), f"{one.p_value:.4f}")
+            table.add_row(escape(one.reviewer), f"{one.items:,}", *shares, "won" if one.won else "")
+        _screen.print(table)
+        for sentence in verdict.assumptions:
+            _say(f"[yellow]{escape(sentence)}[/]")
 
 
 def _file(report: Any) -> None:
     _say(f"wrote {report.path} ({report.rows:,} rows)")
+
+
+def _export(report: Any) -> None:
+    _file(report)
+    _refusals(report.refused)
 
 
 def _report(report: Any) -> None:
@@ -388,7 +543,10 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "queue": _queue,
     "audit": _audit,
     "freeze": _freeze,
-    "export": _file,
+    "score": _score,
+    "gate": _gate,
+    "certify": _certify,
+    "export": _export,
     "report": _report,
     "run": _run,
     "doctor": _doctor,

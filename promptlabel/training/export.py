@@ -10,7 +10,7 @@ from typing import Any, Literal
 from promptlabel.evals.freezing import Refusal
 from promptlabel.records import Posterior, Trace, trace_record
 from promptlabel.review.adjudication import Decision
-from promptlabel.training.guard import NO_VOTE, EvalOverlap, refusal
+from promptlabel.training.guard import NO_VOTE, EvalOverlap, guarded
 
 Source = Literal["gold", "labelmodel"]
 
@@ -72,8 +72,7 @@ def training_rows(
     traces: Iterable[Trace], labels: Labels, overlap: EvalOverlap, holdout_after: datetime | None
 ) -> Iterator[TrainingRow | Refusal]:
     """For each trace its training row, or why there is none."""
-    for trace in traces:
-        refused = refusal(trace, overlap, holdout_after)
+    for trace, refused in guarded(traces, overlap, holdout_after):
         yield refused or _row(trace, labels) or Refusal(trace.trace_id, NO_VOTE)
 
 

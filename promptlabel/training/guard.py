@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from promptlabel.evals.duplicates import TextIndex
+from promptlabel.evals.duplicates import Match, TextIndex, batches
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.periods import is_later
 from promptlabel.evals.versions import EvalVersion
@@ -14,6 +14,7 @@ from promptlabel.records import Trace
 
 FROZEN = "a case of a frozen eval version"
 SAME_TEXT = "same text as a case of a frozen eval version"
+NEAR_TEXT = "nearly the text of a case of a frozen eval version"
 HELD_BACK = "later than the task's holdout_after, kept for judging"
 NO_VOTE = "no rule voted on it and no person decided it"
 
@@ -28,25 +29,33 @@ class EvalOverlap:
     @classmethod
     def of(cls, versions: Iterable[EvalVersion]) -> EvalOverlap:
         """The cases of these versions, of all tasks and ages: retired cases are still no training data."""
-        overlap = cls({}, TextIndex())
+        places: dict[str, str] = {}
+        seen: list[tuple[Trace, str]] = []
         for version in versions:
             for case in version.cases:
                 place = f"case {case.trace.trace_id} of {version.task} {version.version}"
-                overlap.places.setdefault(case.trace.trace_id, place)
-                overlap.texts.add(case.trace, place)
-        return overlap
+                if places.setdefault(case.trace.trace_id, place) == place:
+                    seen.append((case.trace, place))
+        return cls(places, TextIndex(seen))
 
-    def refusal(self, trace: Trace) -> Refusal | None:
-        """Why the trace overlaps a frozen case, with that case; None where it does not."""
+    def refusals(self, traces: Sequence[Trace]) -> list[Refusal | None]:
+        """Why each trace overlaps a frozen case, with that case; None where it does not."""
+        return [
+            self._refusal(trace, match) for trace, match in zip(traces, self.texts.find(traces), strict=True)
+        ]
+
+    def _refusal(self, trace: Trace, match: Match | None) -> Refusal | None:
         place = self.places.get(trace.trace_id)
         if place is not None:
             return Refusal(trace.trace_id, FROZEN, place)
-        place = self.texts.find(trace)
-        return Refusal(trace.trace_id, SAME_TEXT, place) if place is not None else None
+        return Refusal.of(trace, match, SAME_TEXT, NEAR_TEXT) if match else None
 
 
-def refusal(trace: Trace, overlap: EvalOverlap, holdout_after: datetime | None) -> Refusal | None:
-    """Why the trace may not be trained on, or None where it may."""
-    if holdout_after is not None and is_later(trace, holdout_after):
-        return Refusal(trace.trace_id, HELD_BACK)
-    return overlap.refusal(trace)
+def guarded(
+    traces: Iterable[Trace], overlap: EvalOverlap, holdout_after: datetime | None
+) -> Iterator[tuple[Trace, Refusal | None]]:
+    """Each trace with why it may not be trained on, None where it may; streamed, many compared at once."""
+    for batch in batches(traces):
+        for trace, refused in zip(batch, overlap.refusals(batch), strict=True):
+            held = holdout_after is not None and is_later(trace, holdout_after)
+            yield trace, Refusal(trace.trace_id, HELD_BACK) if held else refused

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
-from promptlabel.evals.versions import Case
+from promptlabel.evals.versions import Case, case_record
 from promptlabel.records import Trace
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -17,18 +17,45 @@ CASE = Case(
 )
 
 
-@pytest.mark.parametrize("kind", EVAL_FORMATS)
+PROVENANCE = {
+    "trace_id": "t1",
+    "task": "tone",
+    "version": "2026.11.2",
+    "since": "2026.11.1",
+    "category": "chat",
+    "timestamp": NOW,
+    "as_of": NOW,
+    "reviewers": ["ann"],
+    "blind": True,
+    "lane": None,
+    "probability": None,
+    "weight": None,
+    "hard": [],
+}
+
+
+@pytest.mark.parametrize("kind", sorted(EVAL_FORMATS.keys() - {"jsonl", "csv"}))
 def test_every_row_keeps_its_id_and_where_it_comes_from(kind: str) -> None:
     (row,) = EVAL_FORMATS[kind](CARD, "2026.11.2", [CASE])
-    provenance = row.get("metadata") or row["additional_metadata"]
-    assert provenance == {
-        "trace_id": "t1",
-        "task": "tone",
-        "version": "2026.11.2",
-        "since": "2026.11.1",
-        "category": "chat",
-        "as_of": NOW,
-    }
+    assert (row.get("metadata") or row["additional_metadata"]) == PROVENANCE
+
+
+def test_plain_rows_are_the_frozen_cases() -> None:
+    (row,) = EVAL_FORMATS["jsonl"](CARD, "2026.11.2", [CASE])
+    assert row == case_record(CASE) | {"version": "2026.11.2"}
+
+
+def test_csv_rows_are_flat() -> None:
+    (row,) = EVAL_FORMATS["csv"](CARD, "2026.11.2", [CASE])
+    flat = {"reviewers": "ann", "hard": ""}
+    assert row == PROVENANCE | flat | {"text": "user: hello\nassistant: hi", "label": "good"}
+
+
+def test_langfuse_and_phoenix_keep_the_trace_id_where_they_look_for_it() -> None:
+    (item,) = EVAL_FORMATS["langfuse"](CARD, "2026.11.2", [CASE])
+    assert (item["sourceTraceId"], item["expectedOutput"], item["id"]) == ("t1", "good", "tone:t1")
+    (example,) = EVAL_FORMATS["phoenix"](CARD, "2026.11.2", [CASE])
+    assert (example["id"], example["output"]) == ("t1", {"label": "good"})
 
 
 def test_the_instruction_says_the_task_and_every_label() -> None:

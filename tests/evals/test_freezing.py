@@ -9,12 +9,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptlabel.evals.duplicates import Match
 from promptlabel.evals.freezing import (
+    DISPUTED,
     EARLY,
+    FULL,
+    NEAR_TEXT,
     NO_TRACE,
     NOT_BLIND,
+    OUTVOTED,
+    RETIRED_STALE,
+    STALE,
     EvalTask,
     Frozen,
+    Policy,
     freeze_version,
     next_version,
 )
@@ -70,7 +78,7 @@ def test_what_may_not_enter_is_listed_with_its_reason() -> None:
 
 
 def test_only_traces_later_than_the_holdout_enter() -> None:
-    task = replace(TASK, holdout_after=NOW - timedelta(days=10))
+    task = replace(TASK, policy=Policy(holdout_after=NOW - timedelta(days=10)))
     frozen = froze(
         [decision("old"), decision("new")], [trace("old", days=20), trace("new", days=2)], task=task
     )
@@ -144,6 +152,7 @@ def test_the_manifest_counts_what_the_cases_hold() -> None:
         "category": {"chat": 2},
         "month": {"2026-10": 1, "2026-11": 1},
         "lane": {"audit": 2},
+        "hard": {},
         "reviewer": {"ann": 2, "bob": 2},
     }
     assert manifest["content"] == content_hash(cases_bytes(version.cases))
@@ -176,3 +185,86 @@ def test_versions_are_named_by_month_and_never_go_back() -> None:
     assert next_version(["2026.11.9", "2026.11.10"], NOW) == "2026.11.11"
     assert next_version(["2026.10.4"], NOW) == "2026.11.1"
     assert next_version(["2026.12.2"], NOW) == "2026.12.3"
+
+
+LONG = "I have been waiting for my parcel since Monday and nobody answers the phone"
+
+
+def test_near_duplicates_are_refused_with_both_texts() -> None:
+    frozen = froze([decision("a"), decision("b", hours=1)], [trace("a", LONG), trace("b", LONG + ", really")])
+    assert version_of(frozen).trace_ids == {"a"}
+    (refused,) = frozen.refused
+    assert (refused.reason, refused.match) == (NEAR_TEXT, "trace a, decided earlier")
+    assert refused.similarity is not None
+    assert 0.7 <= refused.similarity < 1
+    assert (refused.text, refused.match_text) == ((LONG + ", really").casefold(), LONG.casefold())
+
+
+def test_what_was_trained_on_is_refused() -> None:
+    repeated = Match("row a of training.jsonl", 1.0, "text of a", "text of a")
+    frozen = froze(
+        [decision("a"), decision("b")], [trace("a"), trace("b")], task=replace(TASK, trained={"a": repeated})
+    )
+    assert version_of(frozen).trace_ids == {"b"}
+    assert frozen.refused[0].match == "row a of training.jsonl"
+
+
+def test_a_quota_leaves_out_by_lot_and_weights_say_so() -> None:
+    task = replace(TASK, policy=Policy(most=2))
+    names = [f"t{i}" for i in range(6)]
+    first = froze([decision(name) for name in names], [trace(name) for name in names], task=task)
+    assert len(version_of(first).cases) == 2
+    assert {one.reason for one in first.refused} == {FULL}
+    assert {case.weight for case in version_of(first).cases} == {1 / (0.01 * 2 / 6)}
+    again = froze(
+        [decision(name) for name in names], [trace(name) for name in names], [version_of(first)], task
+    )
+    assert not again.changed
+
+
+def test_room_is_counted_by_category_and_month() -> None:
+    task = replace(TASK, policy=Policy(most=1))
+    traces = [trace("a"), trace("b", days=40), replace(trace("c"), category="code")]
+    assert version_of(froze([decision(one.trace_id) for one in traces], traces, task=task)).trace_ids == {
+        "a",
+        "b",
+        "c",
+    }
+
+
+def test_stale_cases_leave_and_do_not_come_back() -> None:
+    task = replace(TASK, policy=Policy(retire_after=timedelta(days=30)))
+    first = froze([decision("old")], [trace("old", days=60)])
+    second = froze(
+        [decision("old"), decision("new")], [trace("old", days=60), trace("new")], [version_of(first)], task
+    )
+    assert version_of(second).trace_ids == {"new"}
+    assert {one.reason for one in second.refused} == {RETIRED_STALE, STALE}
+    third = froze(
+        [decision("old"), decision("new")],
+        [trace("old", days=60), trace("new")],
+        [version_of(first), version_of(second)],
+        task,
+    )
+    assert not third.changed
+
+
+def test_hard_cases_say_why() -> None:
+    settled = replace(decision("b"), reviewers=("adjudicator", "ann", "bob"))
+    frozen = froze(
+        [replace(decision("a"), lane="uncertain"), settled, decision("c")],
+        [trace("a"), trace("b"), trace("c")],
+        task=replace(TASK, outvoted=frozenset({"b"})),
+    )
+    assert {case.trace.trace_id: case.hard for case in version_of(frozen).cases} == {
+        "a": ("uncertain",),
+        "b": (DISPUTED, OUTVOTED),
+        "c": (),
+    }
+    assert version_of(frozen).manifest["counts"]["hard"] == {"disputed": 1, "outvoted": 1, "uncertain": 1}  # type: ignore[index,call-overload]
+
+
+def test_the_manifest_says_who_labelled_and_how_cases_were_drawn() -> None:
+    manifest = version_of(froze([decision("a"), decision("b")], [trace("a"), trace("b")])).manifest
+    assert manifest["labelled_by"] == {"people": True, "blind": 2, "reviewers": 2, "by_several": 2}
+    assert manifest["sampled"] == {"audit": {"cases": 2, "least": 0.01, "most": 0.01}}

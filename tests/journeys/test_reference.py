@@ -8,10 +8,12 @@ import pytest
 
 from promptlabel.cli import commands
 from promptlabel.rules.spec import RuleSpec, TaskSpec
-from promptlabel.settings import Budget, ModelSettings, Routing
+from promptlabel.settings import Budget, Evals, ModelSettings, Routing
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
-KEYS = [key for model in (ModelSettings, Budget, Routing, TaskSpec, RuleSpec) for key in model.model_fields]
+KEYS = [
+    key for model in (ModelSettings, Budget, Routing, Evals, TaskSpec, RuleSpec) for key in model.model_fields
+]
 
 
 @pytest.mark.parametrize("key", sorted(set(KEYS)))

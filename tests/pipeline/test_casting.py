@@ -52,13 +52,13 @@ def test_a_request_is_the_question_and_the_model():
 
 
 def test_an_answer_becomes_the_label_it_stands_for():
-    vote = answered_vote(PROMPT, RULE, TRACE, QUESTION, Answer('{"answer":"yes"}'))
+    vote = answered_vote(PROMPT, RULE, TRACE, 0, "d" * 32, Answer('{"answer":"yes"}'))
     assert (vote.status, vote.label, vote.trace_id) == ("vote", "kind", "t1")
-    assert vote.request == request_digest(RULE.model_hash, QUESTION)
+    assert vote.request == "d" * 32
 
 
 def test_what_is_none_of_the_answers_is_malformed_and_keeps_the_text():
-    vote = answered_vote(PROMPT, RULE, TRACE, QUESTION, Answer("perhaps"))
+    vote = answered_vote(PROMPT, RULE, TRACE, 0, "d" * 32, Answer("perhaps"))
     assert (vote.status, vote.label, vote.raw.text) == ("malformed", None, "perhaps")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from promptlabel.pipeline.files import (
+    harmless_text,
     replacing,
     struct,
     write_bytes,
+    write_csv,
     write_document,
     write_jsonl,
     write_parquet,
@@ -57,3 +60,13 @@ def test_lines_and_documents_count_their_rows(tmp_path: Path) -> None:
     assert (tmp_path / "x.jsonl").read_text() == '{"a":1}\n{"a":"é"}\n'
     assert write_document(tmp_path / "x.yaml", [{"a": "no"}]) == 1
     assert (tmp_path / "x.yaml").read_text() == "- a: 'no'\n"
+
+
+def test_no_csv_cell_is_a_formula_and_every_cell_comes_back(tmp_path: Path) -> None:
+    texts = ["=1+1", "+1", "-1", "@x", "\tx", "'quoted", 'plain, with "quotes"\nand lines', ""]
+    path = tmp_path / "rows.csv"
+    assert write_csv(path, [{"trace_id": str(i), "text": text} for i, text in enumerate(texts)]) == len(texts)
+    with path.open(newline="", encoding="utf-8") as file:
+        cells = [row["text"] for row in csv.DictReader(file)]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    assert [harmless_text(cell) for cell in cells] == texts

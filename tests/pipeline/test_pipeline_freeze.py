@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import pytest
 from promptlabel.errors import InputError, PromptlabelError
 from promptlabel.evals.versions import CASES_FILE, MANIFEST_FILE
 from promptlabel.pipeline import freeze as freeze_module
-from promptlabel.pipeline.freeze import freeze
+from promptlabel.pipeline.export import export
+from promptlabel.pipeline.fit import fit
+from promptlabel.pipeline.freeze import Options, freeze
+from promptlabel.pipeline.trained import trained_repeats
 from promptlabel.pipeline.workspace import open_workspace
+from promptlabel.records import Trace
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 LATER = datetime(2026, 12, 24, tzinfo=UTC)
@@ -113,3 +118,84 @@ def test_only_traces_after_the_holdout_enter(tone, tmp_path: Path) -> None:
     months = found.counts["month"]
     assert set(months) == {"2026-08", "2026-09"}
     assert {one.reason for one in found.refused} == {"not later than the task's holdout_after"}
+
+
+def test_a_dry_freeze_says_what_would_change_and_writes_nothing(tone) -> None:
+    tone.bring_gold(list(tone.truth)[:5])
+    freeze(tone.workspace, tone.task, now=NOW)
+    before = files(tone.root / "evals")
+    tone.bring_gold(list(tone.truth)[5:8])
+    found = freeze(tone.workspace, tone.task, now=NOW, options=Options(dry=True))
+    assert (found.version, found.written, found.changed) == ("2026.11.2", False, True)
+    assert found.diff[0] == "2026.11.2 against 2026.11.1: 5 cases became 8; 3 entered, 0 left, 0 relabelled"
+    assert files(tone.root / "evals") == before
+
+
+def test_with_nothing_new_the_last_change_is_told(tone) -> None:
+    tone.bring_gold(list(tone.truth)[:5])
+    freeze(tone.workspace, tone.task, now=NOW)
+    assert freeze(tone.workspace, tone.task, now=NOW).diff[0] == "2026.11.1 is the first version: 5 cases"
+
+
+def test_what_was_exported_for_training_is_refused_until_it_is_exported_anew(tone) -> None:
+    fit(tone.workspace, tone.task, method="em")
+    export(tone.workspace, "training", tone.root / "rows.jsonl")
+    tone.bring_gold(list(tone.truth)[:5])
+    refused = freeze(tone.workspace, tone.task, now=NOW)
+    assert refused.version is None
+    assert {one.match for one in refused.refused} == {
+        f"row {name} of rows.jsonl, exported for training" for name in list(tone.truth)[:5]
+    }
+    taken = freeze(tone.workspace, tone.task, now=NOW, options=Options(despite_training=True))
+    assert taken.cases == 5
+    export(tone.workspace, "training", tone.root / "rows.jsonl")
+    assert trained_repeats(tone.workspace, "tone", [tone_trace(tone, name) for name in tone.truth][:5]) == {}
+
+
+def test_cases_that_most_rules_call_otherwise_are_hard(tone) -> None:
+    tone.bring_gold(list(tone.truth)[:100])
+    found = freeze(tone.workspace, tone.task, now=NOW)
+    table = tone.workspace.store.vote_table("tone", tone.task.labels)
+    outvoted = 0
+    for name in list(tone.truth)[:100]:
+        votes = [tone.task.labels[v] for v in table.votes[table.trace_ids.index(name)] if v >= 0]
+        outvoted += votes.count(tone.truth[name]) < len(votes) / 2
+    assert found.counts["hard"] == {"outvoted": outvoted}
+
+
+def test_the_refresh_is_proposed_and_waits_in_the_queue(tone) -> None:
+    chat = [name for name in list(tone.truth)[:80] if tone_trace(tone, name).category == "chat"]
+    tone.bring_gold(chat)
+    found = freeze(tone.workspace, tone.task, now=NOW, options=Options(reviews=20, enqueue=True))
+    assert found.freshness is not None
+    assert found.freshness.category is not None
+    assert found.freshness.category.p_value < 0.01
+    assert found.freshness.trails_in == ("category",)
+    assert found.refresh is not None
+    assert found.refresh.after < found.refresh.at_random < found.refresh.before
+    assert sum(cell.reviews for cell in found.refresh.wanted if cell.category == "code") > 15
+    waiting = tone.workspace.store.queue("tone", undecided=True)
+    assert [pick.trace_id for pick in waiting] == list(found.refresh.trace_ids)
+    assert {pick.lane for pick in waiting} == {"refresh"}
+    assert found.queued == len(waiting) == 20
+
+
+def test_quotas_and_shortfalls_follow_the_project(tone, tmp_path: Path) -> None:
+    tone.bring_gold(list(tone.truth))
+    root = tone.root
+    tone.workspace.store.close()
+    (root / "promptlabel.yaml").write_text("evals: {least: 11, most: 12, retire_after_days: 50}\n")
+    with open_workspace(root) as workspace:
+        found = freeze(workspace, workspace.tasks[0], now=NOW)
+    cases = [orjson.loads(line) for line in (Path(str(found.path)) / CASES_FILE).read_bytes().splitlines()]
+    cells = Counter((case["category"], case["timestamp"][:7]) for case in cases)
+    assert max(cells.values()) == 12
+    assert {(short.category, short.month): short.cases for short in found.short} == {
+        cell: number for cell, number in cells.items() if number < 11
+    }
+    assert min(case["timestamp"] for case in cases) >= "2026-07-20"
+
+
+def tone_trace(tone, name: str) -> Trace:
+    (trace,) = tone.workspace.store.traces([name])
+    return trace

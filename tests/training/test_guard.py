@@ -6,11 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import Case, EvalVersion
 from promptlabel.records import Trace
-from promptlabel.training.guard import FROZEN, HELD_BACK, SAME_TEXT, EvalOverlap, refusal
+from promptlabel.training.guard import FROZEN, HELD_BACK, NEAR_TEXT, SAME_TEXT, EvalOverlap, guarded
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+TOLD = "They told me the parcel would be here on Monday and it is not"
+
+
+def refusal(trace: Trace, overlap: EvalOverlap, holdout: datetime | None) -> Refusal | None:
+    ((_, found),) = guarded([trace], overlap, holdout)
+    return found
 
 
 def version(name: str, *traces: Trace, task: str = "tone") -> EvalVersion:
@@ -21,7 +30,7 @@ def version(name: str, *traces: Trace, task: str = "tone") -> EvalVersion:
 OVERLAP = EvalOverlap.of(
     [
         version("2026.10.1", Trace("a", input="Hello there")),
-        version("2026.11.1", Trace("b", input="Bye"), task="other"),
+        version("2026.11.1", Trace("b", input="Bye"), Trace("c", input=TOLD), task="other"),
     ]
 )
 
@@ -32,6 +41,7 @@ OVERLAP = EvalOverlap.of(
         (Trace("a", input="anything"), FROZEN, "case a of tone 2026.10.1"),
         (Trace("b", input="anything"), FROZEN, "case b of other 2026.11.1"),
         (Trace("x", input="HELLO  there"), SAME_TEXT, "case a of tone 2026.10.1"),
+        (Trace("x", input=TOLD + "!"), NEAR_TEXT, "case c of other 2026.11.1"),
     ],
 )
 def test_frozen_cases_are_refused_by_id_and_by_text(trace: Trace, reason: str, match: str) -> None:
