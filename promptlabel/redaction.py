@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 REDACTED: Final = "[secret removed]"
 
@@ -73,3 +74,12 @@ def redacted(text: str) -> str:
     if not any(hint in lowered for hint in _HINTS):
         return text
     return _NAMED.sub(rf"\g<1>{REDACTED}", _KEYS.sub(REDACTED, text))
+
+
+def without_secrets(value: Any) -> Any:
+    """The value with every text in it, however deep, as `redacted` leaves it."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {key: without_secrets(item) for key, item in value.items()}
+    return [without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
