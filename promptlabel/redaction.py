@@ -31,23 +31,15 @@ _NAMED: Final = re.compile(
 _KEYS: Final = re.compile("|".join(_SHAPES))
 _HINTS: Final = [
     "-----begin",
-    "sk-",
-    "sk_",
-    "rk-",
-    "rk_",
-    "pk-",
-    "pk_",
+    "k-",
+    "k_",
     "akia",
     "asia",
     "agpa",
     "aida",
     "aroa",
     "aiza",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
+    "gh",
     "github_pat_",
     "glpat-",
     "xox",
@@ -56,12 +48,18 @@ _HINTS: Final = [
     "pypi-",
     "sg.",
     "eyj",
-    "key",
-    "token",
-    "secret",
-    "passw",
-    "bearer",
 ]
+_NAMES: Final = ("key", "token", "secret", "passw", "bearer")
+_FEWEST: Final = 16
+"""Characters of the shortest text in which a key or a named password is looked for."""
+
+
+def may_hold_secrets(text: str) -> bool:
+    """Whether anything in the text could be a secret; found in a fraction of the time that redacting takes."""
+    if len(text) < _FEWEST:
+        return False
+    lowered = text.lower()
+    return any(map(lowered.__contains__, _HINTS)) or any(map(lowered.__contains__, _NAMES))
 
 
 def redacted(text: str) -> str:
@@ -70,8 +68,7 @@ def redacted(text: str) -> str:
     Made for the shapes that providers document, and for values with a digit in them after a name such as
     ``password``; a secret without a shape or a name passes.
     """
-    lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS):
+    if not may_hold_secrets(text):
         return text
     return _NAMED.sub(rf"\g<1>{REDACTED}", _KEYS.sub(REDACTED, text))
 

@@ -16,6 +16,7 @@ from promptlabel.pipeline.explain import explain
 from promptlabel.pipeline.suggest import FOLDER, LEAST_LABELS, suggest
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold
+from promptlabel.terminal.showing import show
 
 
 @pytest.fixture
@@ -80,6 +81,17 @@ def test_proposals_are_measured_valid_and_inactive(asked):
         assert path.parent == root / FOLDER / "tone"
         (rules / path.name).write_text(path.read_text())
     assert check(root).rules == 3 + len(report.proposals)
+
+
+def test_both_reports_are_told_in_words(asked, capsys):
+    workspace, truth, _ = asked
+    bring_gold(workspace, truth, 300)
+    show("suggest", suggest(workspace, workspace.tasks[0]), as_json=False)
+    show("explain", explain(workspace, "swears"), as_json=False)
+    text = capsys.readouterr().out
+    assert "keyword: thanks" in text
+    assert "None is active" in text
+    assert "where it is wrong, the surest first" in text
 
 
 def test_what_is_reported_is_counted_on_labels_that_were_not_used(asked):
