@@ -37,6 +37,7 @@ def troubles(rounds: int, chance: random.Random) -> Iterator[tuple[str, Scenario
         yield "disk full", scenarios.disk_full
         yield "budget", scenarios.budget
         yield "budget and kills", lambda root: scenarios.budget(root, kills=3)
+        yield "budget of calls", scenarios.budget_of_calls
         yield "dead, then back", scenarios.dead_then_back
         yield "poison", scenarios.poison
         yield "writer dies", scenarios.writer_dies

@@ -15,17 +15,16 @@ from promptlabel.errors import Fault, PromptlabelError, fail, nearest
 from promptlabel.evals.predictions import Prediction, read_predictions, rows_inside
 from promptlabel.evals.scoring import one_hot
 from promptlabel.labelmodel import LabelModel
-from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
+from promptlabel.pipeline.asking import Asking, askings, connect_models, render
 from promptlabel.pipeline.calibrating import calibrated
 from promptlabel.pipeline.casting import code_votes
 from promptlabel.pipeline.files import harmless_text
 from promptlabel.pipeline.judging import judge_of
 from promptlabel.pipeline.loop import run_on_loop
-from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
-from promptlabel.pipeline.sending import Questions, send_all
+from promptlabel.pipeline.sending import Questions
+from promptlabel.pipeline.trying import ask
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import ABSTAIN, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
@@ -133,8 +132,8 @@ def _rule(workspace: Workspace, task: Task, name: str, traces: Sequence[Trace]) 
     heuristic = next((found for found in task.heuristics if found.name == name), None)
     registered = [one for one in task.registered(workspace.project.settings.models) if one.rule == name]
     if heuristic is not None:
-        by_code = code_votes(heuristic, registered[0], traces)
-        labels = {vote.trace_id: vote.label for vote in by_code}
+        votes = code_votes(heuristic, registered[0], traces)
+        labels = {vote.trace_id: vote.label for vote in votes}
         yield _hard(name, task, traces, labels)
         return
     ids = [trace.trace_id for trace in traces]
@@ -145,7 +144,7 @@ def _rule(workspace: Workspace, task: Task, name: str, traces: Sequence[Trace]) 
             if found == rule and vote.status in ("vote", "abstain")
         }
         missing = [trace for trace in traces if trace.trace_id not in stored]
-        cast = _asked(workspace, task, _asking(workspace, task, rule), missing) if missing else {}
+        cast = _asked(workspace, _asking(workspace, task, rule), task, missing) if missing else {}
         shown = name if len(registered) == 1 else f"{name} ({rule.model})"
         yield _hard(shown, task, traces, {key: vote.label for key, vote in (stored | cast).items()})
 
@@ -158,7 +157,7 @@ def _model(workspace: Workspace, task: Task, model: str, traces: Sequence[Trace]
     prompt = PromptRule(f"{MODEL}{model}", RuleSpec(prompt=PROMPT, model=model), task.spec)
     alone = Task(task.spec, (prompt,), ())
     (rule,) = alone.registered(models)
-    cast = _asked(workspace, task, _asking(workspace, alone, rule), traces)
+    cast = _asked(workspace, _asking(workspace, alone, rule), task, traces)
     return _hard(f"{MODEL}{model}", task, traces, {key: vote.label for key, vote in cast.items()})
 
 
@@ -169,34 +168,16 @@ def _asking(workspace: Workspace, task: Task, rule: RegisteredRule) -> Asking:
     return next(asking for asking in found if asking.rule == rule)
 
 
-class _Kept(Progress):
-    """Keeps every vote as it is cast."""
-
-    def __init__(self, votes: dict[str, Vote]) -> None:
-        super().__init__()
-        self.votes = votes
-
-    def cast(self, vote: Vote) -> None:
-        """Nothing; the vote is kept."""
-        self.votes[vote.trace_id] = vote
-
-
-def _asked(workspace: Workspace, task: Task, asking: Asking, traces: Sequence[Trace]) -> dict[str, Vote]:
+def _asked(workspace: Workspace, asking: Asking, task: Task, traces: Sequence[Trace]) -> dict[str, Vote]:
     """Trace id -> the rule's vote; answers paid for before cost nothing, and the budget holds."""
     cells = [render(asking, trace) for trace in traces]
-    kept = _Kept({cell.trace_id: cell for cell in cells if isinstance(cell, Vote)})
-    run_on_loop(_send(workspace, asking, [cell for cell in cells if isinstance(cell, Wanted)], kept))
-    if workspace.project.settings.models[asking.rule.model].calibration == "batch":
-        return {vote.trace_id: vote for vote in calibrated(asking.prompt, task, list(kept.votes.values()))}
-    return kept.votes
-
-
-async def _send(workspace: Workspace, asking: Asking, cells: Sequence[Wanted], kept: _Kept) -> None:
-    writer = VoteWriter(workspace.store, kept)
-    sent = await send_all(workspace, {asking.rule.model: Questions(asking.client, [list(cells)])}, writer)
-    writer.settle()
+    asked, sent = run_on_loop(ask(workspace, {asking.rule.model: Questions(asking.client, [cells])}))
     if sent.stopped:
         raise PromptlabelError(f"stopped: {sent.stopped}: {sent.message}")
+    votes = list(asked.values())
+    if workspace.project.settings.models[asking.rule.model].calibration == "batch":
+        votes = calibrated(asking.prompt, task, votes)
+    return {vote.trace_id: vote for vote in votes}
 
 
 def _file(task: Task, path: Path, traces: Sequence[Trace]) -> Labeler:

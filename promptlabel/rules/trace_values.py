@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from promptlabel.records import JsonValue, Message, Trace
-from promptlabel.redaction import may_hold_secrets, redacted
+from promptlabel.redaction import redacted
 from promptlabel.rules.choices import Inputs
 from promptlabel.rules.parts import text_of
 from promptlabel.rules.spec import Example
@@ -44,23 +44,16 @@ _FIELDS: Final[Mapping[str, Callable[[Trace], JsonValue]]] = {
     "trace_id": lambda trace: trace.trace_id,
     "input": lambda trace: redacted(trace.input or ""),
     "output": lambda trace: redacted(trace.output or ""),
-    "messages": lambda trace: _messages(trace.messages),
+    "messages": lambda trace: [_message(message) for message in trace.messages],
     "transcript": lambda trace: redacted(trace.transcript),
     "category": lambda trace: trace.category or "",
     "metadata": lambda trace: _plain(trace.metadata),
 }
 
 
-def _messages(messages: Sequence[Message]) -> list[JsonValue]:
-    """Looks for secrets in all messages at once, and in each only where there may be one."""
-    suspect = may_hold_secrets("\n".join([message.content for message in messages]))
-    return [_message(message, suspect) for message in messages]
-
-
-def _message(message: Message, suspect: bool) -> dict[str, JsonValue]:
+def _message(message: Message) -> dict[str, JsonValue]:
     timestamp = message.timestamp.isoformat() if message.timestamp else ""
-    content = redacted(message.content) if suspect else message.content
-    return {"role": message.role, "content": content, "timestamp": timestamp}
+    return {"role": message.role, "content": redacted(message.content), "timestamp": timestamp}
 
 
 def _plain(value: object) -> JsonValue:

@@ -40,6 +40,7 @@ def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
             get_renderable=lambda: render(progress.snapshot()),
             refresh_per_second=_REDRAWS_A_SECOND,
             transient=True,
+            redirect_stdout=False,
         ):
             yield progress
     else:
@@ -56,7 +57,7 @@ def render(now: Snapshot) -> Group:
         Text(f"{now.rate:,.0f}/s", style="cyan"),
         Text(_left(now)),
     )
-    return Group(bar, Text("  ".join(_notes(now)), style="dim"))
+    return Group(bar, Text("  ".join(_notes(now)), style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 def line(now: Snapshot, *, done: bool) -> bytes:

@@ -57,7 +57,7 @@ def a_project(root: Path, traces: int, *options: str, **settings: Any) -> Iterat
         yield project
 
 
-def settle(project: Project, trial: Trial, *, verbs: tuple[str, ...] = ("vote", "retry")) -> Trial:
+def settle(project: Project, trial: Trial, *, verbs: tuple[str, ...] = ("vote",)) -> Trial:
     """The trial, with what the oracle finds once the server is sound and everything has been asked for."""
     project.server.behave(rates={}, script=[])
     for verb in verbs:
@@ -106,7 +106,7 @@ def bad_request(root: Path) -> Trial:
         report = project.run("vote")
         trial.must("stopped by one", report["stopped"] is None, report)
         trial.must("asked again", all(count == 1 for count in _asked(server, "run-2").values()))
-        return settle(project, trial)
+        return settle(project, trial, verbs=("vote", "retry"))
 
 
 def _asked(server: Server, bearer: str) -> Counter[str]:
@@ -184,19 +184,20 @@ def disk_full(root: Path, megabytes: int = 24) -> Trial:
         ballast = root / "ballast"
         run = project.start("vote")
         wait_for_requests(server, run, 50)
+        run.killed = time.monotonic()  # what cannot be journaled from here on is lost as in a kill
         _fill(ballast)
         report = run.finish(60)
         trial.must("exit code", run.process.returncode == 1, run.process.returncode)
         trial.must("cause not said", "disk is full" in json.dumps(report) + run.errors, (report, run.errors))
         trial.injected["disk full"] += 1
-        run.killed = time.monotonic()  # what could not be journaled counts as after a kill
-        again = project.run("vote")
+        again = project.start("vote")
+        again.killed = again.started
+        told = again.finish(60)
         trial.must(
             "cause not said again",
-            "disk is full" in json.dumps(again) or again.get("stopped", "?") is None,
-            again,
+            "disk is full" in json.dumps(told) or told.get("stopped", "?") is None,
+            told,
         )
-        project.runs[-1].killed = time.monotonic()
         grow(4 * megabytes)
         settle(project, trial)
         ballast.unlink()
@@ -261,6 +262,20 @@ def budget(root: Path, *, kills: int = 0) -> Trial:
     return trial
 
 
+def budget_of_calls(root: Path) -> Trial:
+    """A cap in calls with many in flight, used to the last one."""
+    trial = Trial()
+    with a_project(root, 100, "--latency", "0.02", concurrency=32) as project:
+        project.write(concurrency=32, budget={"calls": 100})
+        for _ in range(2):
+            report = project.run("vote")
+            trial.must("goes on", report["stopped"] == "budget", report)
+        trial.must("calls", project.server.asked == 100, project.server.asked)
+        trial.must("votes", len(project.votes()) == 100, len(project.votes()))
+        trial.injected["cap"] += 1
+    return trial
+
+
 def dead_then_back(root: Path, seconds: float = 5.0) -> Trial:
     """An endpoint that fails every request for some seconds: probes alone meanwhile, and soon back to work."""
     trial = Trial()
@@ -289,9 +304,8 @@ def writer_dies(root: Path) -> Trial:
     with a_project(root, 300, "--latency", "0.02", concurrency=8) as project:
         run = project.start("vote", launcher=("-c", _DYING_WRITER))
         wait_for_requests(project.server, run)
-        since = time.monotonic()
+        since = run.killed = time.monotonic()
         report = run.finish(30)
-        run.killed = time.monotonic()
         trial.must("hangs", time.monotonic() - since < 5.0, time.monotonic() - since)
         trial.must("exit code", run.process.returncode == 1, (run.process.returncode, report, run.errors))
         trial.must("cause not said", "injected" in json.dumps(report) + run.errors, (report, run.errors))
@@ -431,7 +445,7 @@ def crashed(root: Path, at: int) -> Trial:
         if run.process.returncode == -signal.SIGKILL:
             run.killed = time.monotonic()
             trial.injected["crash point"] += 1
-        settle(project, trial, verbs=("vote",))
+        settle(project, trial)
         _diagnose(project, trial)
     return trial
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from faults.project import Project, wait_for_requests
 from faults.server import Server
 
 RATES: Final[Mapping[str, float]] = {
-    "429": 0.02, "429_negative": 0.01, "429_retry_after": 0.001, "429_ms": 0.001, "429_date": 0.0004,
-    "503_retry_after": 0.001, "408": 0.02, "500": 0.025, "502": 0.02, "503": 0.025, "504": 0.015, "529": 0.02,
+    "429": 0.02, "429_negative": 0.01, "429_retry_after": 0.0002, "429_ms": 0.0002, "429_date": 0.0001,
+    "503_retry_after": 0.0002, "408": 0.02, "500": 0.025, "502": 0.02, "503": 0.025, "504": 0.015, "529": 0.02,
     "hang": 0.001, "headers_only": 0.001, "drip": 0.001, "close": 0.02, "reset": 0.02, "truncated": 0.025,
     "wrong_length": 0.02, "short_length": 0.02, "gzip": 0.02, "half_stream": 0.015, "html": 0.015,
     "error_body": 0.025, "empty": 0.02, "400": 0.004, "length": 0.004, "filtered": 0.004, "refusal": 0.004,
@@ -26,7 +25,11 @@ RATES: Final[Mapping[str, float]] = {
 TIMEOUT: Final = 4.0
 CONCURRENCY: Final = 256
 _RETRY_AFTER = 1.5
-_TRACES = 20_000
+WIDER: Final = 1024
+"""Requests open at most once all kills are done: more faults a second."""
+
+_TRACES: Final = 6_000
+_MORE_TRACES: Final = 50_000
 _SILENCE = 90.0
 
 Say = Callable[[str], None]
@@ -48,15 +51,23 @@ class Storm:
 
     def prepare(self) -> None:
         """Nothing; the project is there and the server is in a bad mood."""
-        self.project.write(concurrency=CONCURRENCY, timeout=TIMEOUT, attempts=8)
+        self._configure(CONCURRENCY)
         self.project.ingest(self.traces)
         self._server.behave(rates=dict(RATES), retry_after=_RETRY_AFTER)
 
+    def _configure(self, concurrency: int) -> None:
+        self.project.write(concurrency=concurrency, timeout=TIMEOUT, attempts=8)
+
     def rage(self, faults: int, kills: int) -> None:
         """Nothing, once so many faults were injected and so many runs were killed."""
-        while kills or self._injected() < faults:
-            kills -= self._killed_run() if kills else self._whole_run(faults)
+        while kills:
+            kills -= self._killed_run()
             self.say(f"{self._injected():,} faults, {kills} kills to go, {len(self.project.runs)} runs")
+        self._configure(WIDER)
+        while (left := faults - self._injected()) > 0:
+            self.project.ingest(min(_MORE_TRACES, max(self.traces, left)))
+            self._whole_run(faults)
+            self.say(f"{self._injected():,} faults, {len(self.project.runs)} runs")
 
     def settle(self) -> Findings:
         """The findings, once the server is sound again and everything has been asked for."""
@@ -77,11 +88,11 @@ class Storm:
             time.sleep(self.chance.uniform(0.0, 1.5))
         run.kill()
         if run.killed is None:
-            self._more_traces()
+            self.project.ingest(self.traces)
         return run.killed is not None
 
-    def _whole_run(self, faults: int) -> int:
-        """0, once a run ended by itself or enough faults were injected."""
+    def _whole_run(self, faults: int) -> None:
+        """Nothing, once a run ended by itself or enough faults were injected."""
         run = self.project.start(self._verb())
         asked, since = self._server.asked, time.monotonic()
         while run.process.poll() is None and self._injected() < faults:
@@ -91,20 +102,10 @@ class Storm:
             elif time.monotonic() - since > _SILENCE:
                 self.hangs += 1
                 run.kill()
-                return 0
+                return
         if run.process.poll() is None:
             run.process.terminate()
-        report = run.finish(60)
-        if report.get("stopped") is None:
-            self._more_traces()
-        return 0
-
-    def _more_traces(self) -> None:
-        try:
-            self.project.ingest(self.traces)
-        except subprocess.TimeoutExpired:
-            self.hangs += 1
-            raise
+        run.finish(60)
 
     def _verb(self) -> str:
         return "vote" if self.chance.random() < 0.8 else "retry"

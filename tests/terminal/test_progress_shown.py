@@ -27,7 +27,7 @@ NOW = Snapshot(
 
 
 def shown(now):
-    console = Console(width=120, color_system=None)
+    console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(render(now))
     return capture.get()
