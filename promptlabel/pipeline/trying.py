@@ -66,6 +66,19 @@ def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, trac
     return _try_code(workspace, task, rule, traces)
 
 
+def try_aside(
+    workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace], aside: str
+) -> tuple[list[Vote], Sent]:
+    """The votes of a question that is no rule of the task, kept under a task name of its own that begins with `aside`."""
+    (asking, *_) = _askings(workspace, task, rule)
+    apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
+    cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
+    questions = {apart.rule.model: Questions(apart.client, [cells.traces])}
+    votes, sent = run_on_loop(ask(workspace, questions))
+    read = cells.calibrated(workspace, task, votes)
+    return [read[cell.key] for cell in cells.traces if cell.key in read], sent
+
+
 # --- code
 
 
@@ -112,9 +125,7 @@ class _Collected(Progress):
 
 
 async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
-    models = workspace.project.settings.models
-    clients = connect_models(workspace.project, rule.models)
-    asked = askings(replace(task, prompts=(rule,), heuristics=()), models, clients)
+    asked = _askings(workspace, task, rule)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
     votes, sent = await ask(
         workspace,
@@ -126,6 +137,12 @@ async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces
         [row for model, own in cells.items() for row in own.example_rows(read[model])],
         sent,
     )
+
+
+def _askings(workspace: Workspace, task: Task, rule: PromptRule) -> list[Asking]:
+    clients = connect_models(workspace.project, rule.models)
+    alone = replace(task, prompts=(rule,), heuristics=())
+    return askings(alone, workspace.project.settings.models, clients)
 
 
 async def ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
