@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from promptlabel.errors import PromptlabelError
     from promptlabel.labelmodel.fitting import Method
+    from promptlabel.terminal.progress import Way
 
 Command = Callable[..., None]
 
@@ -25,6 +26,13 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_progress = click.option(
+    "--progress",
+    "way",
+    type=click.Choice(["auto", "bar", "json", "none"]),
+    default="auto",
+    help="On stderr: a bar, or a JSON line a second.",
+)
 _out = click.option("--out", type=click.Path(path_type=Path), help="Where to write it.")
 
 
@@ -105,12 +113,20 @@ def ingest(files: tuple[Path, ...], project: Path, as_json: bool) -> None:
 
 
 @commands.command()
+@click.option("--run", "run_examples", is_flag=True, help="Run every rule's examples as unit tests.")
 @_on_votes
-def check(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def check(run_examples: bool, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """List every fault of rules and configuration."""
     from promptlabel.pipeline.check import check
 
-    _show("check", check(project, tasks), as_json)
+    if not run_examples:
+        _show("check", check(project, tasks), as_json)
+        return
+    from promptlabel.pipeline.check_run import check_run
+
+    result = check_run(project, tasks)
+    _show("check", result, as_json)
+    sys.exit(result.exit_code)
 
 
 @commands.command()
@@ -118,59 +134,133 @@ def check(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many traces."
 )
+@click.option("--diff", is_flag=True, help="Beside the version that git last committed.")
+@click.option("--watch", is_flag=True, help="Again whenever a file of the task is saved, until Ctrl-C.")
 @_on_votes
-def preview(rule: str, count: int, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def preview(
+    rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
     """Try one rule on a few traces, beside gold."""
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
 
-    with open_workspace(project, tasks) as workspace:
-        _show("preview", preview(workspace, rule, count=count), as_json)
+    def once() -> None:
+        with open_workspace(project, tasks) as workspace:
+            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+
+    if watch:
+        _watch(once, project, as_json)
+    else:
+        once()
+
+
+def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
+    """Nothing, after Ctrl-C; faults of a file that is being written are shown, and the watch goes on."""
+    from promptlabel.errors import PromptlabelError
+    from promptlabel.pipeline.watching import saves
+    from promptlabel.terminal.showing import show_error, show_waiting
+
+    def shown() -> None:
+        try:
+            once()
+        except PromptlabelError as error:
+            show_error(error, as_json)
+        show_waiting()
+
+    try:
+        shown()
+        for _ in saves(lambda: list((project / "rules").glob("*/"))):
+            shown()
+    except KeyboardInterrupt:
+        return
+
+
+@commands.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8712, show_default=True, help="0 is any free one."
+)
+@_on_project
+def workbench(port: int, project: Path, as_json: bool) -> None:
+    """Serve the page where rules are written."""
+    from promptlabel.pipeline.workspace import open_project
+    from promptlabel.web.workbench import serve_workbench
+
+    with open_project(project) as workspace:
+        serve_workbench(workspace, port=port, as_json=as_json)
 
 
 @commands.command()
 @_rule
 @_limit
+@click.option("--batch", is_flag=True, help="At the prices of batch files.")
 @_on_votes
 def plan(
-    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+    rules: tuple[str, ...],
+    limit: int | None,
+    batch: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Price a vote in calls, tokens and money."""
     from promptlabel.pipeline.plan import plan
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("plan", plan(workspace, rules=rules, limit=limit), as_json)
+        _show("plan", plan(workspace, rules=rules, limit=limit, batch=batch), as_json)
 
 
 @commands.command()
 @_rule
 @_limit
+@_progress
+@click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+@click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 @_on_votes
 def vote(
-    rules: tuple[str, ...], limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool
+    rules: tuple[str, ...],
+    limit: int | None,
+    way: Way,
+    batch: bool,
+    detach: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Run the rules where votes are missing."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
-        result = vote(workspace, rules=rules, limit=limit, progress=progress)
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 
 
 @commands.command()
 @_rule
+@_progress
 @_on_votes
-def retry(rules: tuple[str, ...], project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Ask again where answers failed."""
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
+    with (
+        open_workspace(project, tasks, lean=True) as workspace,
+        showing_progress(way, as_json=as_json) as progress,
+    ):
         result = retry(workspace, rules=rules, progress=progress)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
@@ -185,6 +275,18 @@ def analyze(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 
     with open_workspace(project, tasks) as workspace:
         _show("analyze", [analyze(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
+@click.argument("rule")
+@_on_votes
+def explain(rule: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show where one rule is wrong, and what to do."""
+    from promptlabel.pipeline.explain import explain
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("explain", explain(workspace, rule), as_json)
 
 
 @commands.command()
@@ -405,15 +507,15 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 
 @commands.command()
 @_limit
+@_progress
 @_on_votes
-def run(limit: int | None, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def run(limit: int | None, way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Vote, fit and queue in one go."""
     from promptlabel.pipeline.run import run
-    from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import VoteProgress
+    from promptlabel.terminal.progress import showing_progress
 
-    with open_workspace(project, tasks) as workspace, VoteProgress(as_json) as progress:
-        result = run(workspace, limit=limit, progress=progress)
+    with showing_progress(way, as_json=as_json) as progress:
+        result = run(project, tasks, limit=limit, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)
 

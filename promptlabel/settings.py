@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -15,6 +15,12 @@ from promptlabel.strict_yaml import StrictModel, faults_of, load_yaml, read_text
 Provider = Literal["litellm", "local", "vllm", "scripted"]
 
 CONFIGURATION_FILE = "promptlabel.yaml"
+
+_IN_PROCESS = {"concurrency": 256, "timeout": 3600.0}
+"""Of vLLM in this process: it batches what is open at once, and its first answer waits for the weights."""
+
+_OF_THE_ANSWER = ("dtype", "quantization", "kv_cache_dtype", "hf_overrides", "chat_template")
+"""What of `engine` can change an answer by more than rounding."""
 
 
 class Price(StrictModel):
@@ -43,6 +49,17 @@ class ModelSettings(StrictModel):
     calibrate: Literal["batch", "none"] | None = None
     threads: int | None = Field(default=None, ge=1)
     tokenizer: str | None = None
+    python: str | None = None
+    engine: dict[str, Any] = Field(default_factory=dict)
+    batch_discount: float | None = Field(default=None, ge=0, le=1, strict=False)
+    batch_size: int = Field(default=50_000, ge=1, le=50_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_defaults_of_its_own(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("provider") == "vllm":
+            return {**_IN_PROCESS, **given}
+        return given
 
     @model_validator(mode="after")
     def _names_a_model(self) -> ModelSettings:
@@ -53,9 +70,9 @@ class ModelSettings(StrictModel):
     @property
     def identity(self) -> str:
         """The digest of what changes a model's answers: provider, weights, temperature, length, way of scoring."""
-        return digest(
-            [self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None]
-        )
+        parts = [self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None]
+        precision = {key: self.engine[key] for key in _OF_THE_ANSWER if key in self.engine}
+        return digest([*parts, precision] if precision else parts)
 
     @property
     def calibration(self) -> Literal["batch", "none"]:

@@ -1,143 +1,53 @@
 #!/usr/bin/env python3
-"""Our sender beside raw aiohttp, LiteLLM's own call and Instructor, against one mock server, in one run.
+"""A whole `promptlabel vote` beside raw aiohttp, LiteLLM, Instructor and curator, against one mock server, in one run.
 
-`python scripts/bench_engine.py` prints requests a second, CPU-milliseconds a request (this process alone: the mock
-runs in another) and ratios to raw aiohttp. `--end-to-end` runs `promptlabel vote` on a project made for it: rendering,
-keys, look-up, calls and the durable store included.
+Every contender runs in a process of its own, pinned to one core, the server on another; rounds take turns, and the
+median round is shown. `vote` is the whole verb as a user starts it: process start, rendering, keys, look-up, calls,
+validation, the durable store. Curator runs where `--curator` names an interpreter that has it.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from promptlabel.llm.chat import answer_form
-from promptlabel.llm.endpoints import endpoint
-from promptlabel.llm.hosted import HostedClient
-from promptlabel.llm.jobs import Job, Limits, Outcome
-from promptlabel.llm.ledger import Account
-from promptlabel.llm.sender import Sender
-from promptlabel.records import Question, RegisteredRule
-from promptlabel.settings import ModelSettings, Price
+from bench_contenders import CONTENDERS, FILLER
 
 HERE = Path(__file__).parent
-RULE = RegisteredRule("bench", "rule", "prompt", "model", "rule", "model")
-FILLER = "user: it still does not work\nassistant: please try to restart it\n" * 12
+SETTINGS = ((0.0, 64), (0.1, 256))
+"""Latency of the server in seconds, and requests open at once."""
 
-Contender = Callable[[ModelSettings, int], Awaitable[None]]
+SHARES = {"litellm": 0.1, "instructor": 0.05, "curator": 0.2}
+"""The share of the items that is enough for a slow contender."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contender took."""
+    """What one contender took in one round; `start` is CPU-seconds before the first measured item."""
 
-    requests: int
-    wall: float
+    items: int
+    seconds: float
     cpu: float
+    start: float
+    megabytes: float
 
-    def line(self, name: str, base: Figures | None) -> str:
-        """A row: name, requests/s, CPU-ms, and both against the base."""
-        rate, each = self.requests / self.wall, 1000 * self.cpu / self.requests
-        row = f"{name:12} {rate:9.0f}/s {each:9.3f} CPU-ms"
-        if base is None:
-            return row
-        return f"{row} {rate / (base.requests / base.wall):7.2f}x rate {each / (1000 * base.cpu / base.requests):7.2f}x CPU"
+    @property
+    def rate(self) -> float:
+        return self.items / self.seconds
 
-
-def questions(number: int) -> Iterator[Question]:
-    for index in range(number):
-        yield Question(f"{FILLER}key=k{index} Was the user helped?", ("yes", "no", "unsure"))
-
-
-async def each(number: int, at_once: int, ask: Callable[[Question], Awaitable[object]]) -> None:
-    source = questions(number)
-
-    async def work() -> None:
-        for question in source:
-            await ask(question)
-
-    await asyncio.gather(*(work() for _ in range(at_once)))
-
-
-async def raw_aiohttp(settings: ModelSettings, number: int) -> None:
-    import aiohttp
-
-    target = endpoint(settings)
-    assert target is not None
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=settings.concurrency)) as session:
-
-        async def ask(question: Question) -> str:
-            async with session.post(
-                target.url, json=target.body(question), headers=target.headers
-            ) as response:
-                return (await response.json())["choices"][0]["message"]["content"]
-
-        await each(number, settings.concurrency, ask)
-
-
-async def ours(settings: ModelSettings, number: int) -> None:
-    client = HostedClient("model", settings)
-    answered = 0
-
-    async def deliver(outcome: Outcome) -> None:
-        nonlocal answered
-        answered += not isinstance(outcome.result, Exception)
-
-    jobs = (Job(question, f"{index}", RULE) for index, question in enumerate(questions(number)))
-    report = await Sender(client, Limits.of(settings), Account(limit_usd=1e6)).run(jobs, deliver)
-    await client.close()
-    assert answered == report.calls == number
-
-
-async def litellm_call(settings: ModelSettings, number: int) -> None:
-    from promptlabel.llm.translated import Translated
-
-    translated = Translated(settings.model or "", settings, lambda _: 0.0)
-    await each(number, settings.concurrency, translated.ask)
-    await translated.close()
-
-
-async def instructor_call(settings: ModelSettings, number: int) -> None:
-    import instructor
-
-    from promptlabel.llm.chat import messages
-    from promptlabel.llm.translated import load_litellm
-
-    litellm = load_litellm()
-    client = instructor.from_litellm(litellm.acompletion, mode=instructor.Mode.JSON_SCHEMA)
-    form = answer_form(("yes", "no", "unsure"), rationale=False).model
-
-    async def ask(question: Question) -> object:
-        return await client.chat.completions.create(
-            response_model=form,
-            messages=messages(question),
-            max_retries=0,
-            model=settings.model,
-            api_base=settings.api_base,
-            api_key="none",
-        )
-
-    await each(number, settings.concurrency, ask)
-
-
-CONTENDERS: dict[str, tuple[Contender, int]] = {
-    "aiohttp": (raw_aiohttp, 1),
-    "promptlabel": (ours, 1),
-    "litellm": (litellm_call, 10),
-    "instructor": (instructor_call, 20),
-}
-"""Each with the share of the requests that is enough for it."""
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.cpu / self.items
 
 
 @contextmanager
@@ -145,100 +55,142 @@ def mock(latency: float) -> Iterator[str]:
     command = [sys.executable, str(HERE / "mock_model.py"), "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        _pin(process.pid, 0)
         try:
             yield json.loads(process.stdout.readline())["url"]
         finally:
             process.terminate()
 
 
-def measure(
-    contender: Contender, settings: ModelSettings, number: int, loop: Callable[..., object]
-) -> Figures:
-    asyncio.run(contender(settings, min(number, 50)))
-    wall, cpu = time.perf_counter(), time.process_time()
-    loop(contender(settings, number))
-    return Figures(number, time.perf_counter() - wall, time.process_time() - cpu)
+def _pin(process: int, core: int) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(process, {cores[core]})
 
 
-def compare(given: argparse.Namespace) -> None:
-    loop = _uvloop() if given.uvloop else asyncio.run
-    with mock(given.latency) as url:
-        settings = ModelSettings(
-            model="openai/mock", api_base=url, concurrency=given.concurrency, price=Price(input=1, output=1)
-        )
-        base = None
-        for name in given.only or CONTENDERS:
-            contender, share = CONTENDERS[name]
-            figures = measure(contender, settings, max(100, given.number // share), loop)
-            print(figures.line(name, base), flush=True)
-            base = base or figures
-    print(f"peak memory {_peak_megabytes()} MB, LiteLLM {'' if 'litellm' in sys.modules else 'not '}loaded")
+def timed(command: Sequence[str]) -> tuple[str, float, float, float]:
+    """What a command printed, its seconds, CPU-seconds and peak megabytes."""
+    since = time.perf_counter()
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        _pin(process.pid, 1)
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{' '.join(command)}\n{out[-2000:]}\n{errors.read()[-4000:]}")
+    return out, time.perf_counter() - since, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
 
 
-def end_to_end(given: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder, mock(given.latency) as url:
+def contender(name: str, url: str, number: int, at_once: int, curator: str | None) -> Figures:
+    arguments = [url, str(number), str(at_once)]
+    if name == "curator":
+        command = [str(curator), str(HERE / "bench_curator.py"), *arguments]
+    else:
+        command = [sys.executable, str(HERE / "bench_contenders.py"), name, *arguments]
+    return Figures(**json.loads(timed(command)[0].strip().splitlines()[-1]))
+
+
+# --- the whole verb
+def vote(url: str, number: int, at_once: int) -> tuple[Figures, Figures]:
+    """A `vote` from nothing, and the same again when nothing is left to ask."""
+    with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        _write_project(project, url, given)
-        _promptlabel(project, "ingest", str(project / "traces.jsonl"))
-        before = os.times()
-        voted = json.loads(_promptlabel(project, "vote", "--json"))
-        after = os.times()
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        print(Figures(voted["votes"], voted["seconds"], cpu).line("vote", None))
-        again = json.loads(_promptlabel(project, "vote", "--json"))
-        print(f"again: {again['calls']} calls, {given.number / max(again['seconds'], 1e-9):,.0f} traces/s")
+        write_project(project, url, number, at_once)
+        command = [sys.executable, "-m", "promptlabel"]
+        timed([*command, "ingest", str(project / "traces.jsonl"), "--project", folder])
+        verb = [*command, "vote", "--json", "--project", folder]
+        first, again = _voted(timed(verb), number), _voted(timed(verb), 0)
+        return first, Figures(number, again.seconds, again.cpu, 0.0, again.megabytes)
 
 
-def _write_project(project: Path, url: str, given: argparse.Namespace) -> None:
+def _voted(run: tuple[str, float, float, float], calls: int) -> Figures:
+    out, seconds, cpu, megabytes = run
+    report = json.loads(out)
+    assert report["calls"] == calls, report
+    return Figures(report["votes"], seconds, cpu, 0.0, megabytes)
+
+
+def write_project(project: Path, url: str, number: int, at_once: int) -> None:
     rules = project / "rules" / "helped"
     rules.mkdir(parents=True)
-    model = {"model": "openai/mock", "api_base": url, "concurrency": given.concurrency}
+    model = {"model": "openai/mock", "api_base": url, "concurrency": at_once}
     configuration = {"models": {"default": {**model, "price": {"input": 1.0, "output": 1.0}}}}
     (project / "promptlabel.yaml").write_text(json.dumps(configuration))
     (rules / "task.yaml").write_text(json.dumps({"task": "helped", "labels": {"yes": "helped", "no": "not"}}))
-    rule = {
-        "description": "Helped?",
-        "prompt": "{{ trace.transcript }}\nWas the user helped?",
-        "decode": "json",
-    }
+    rule = {"prompt": "{{ trace.transcript }}\nWas the user helped?", "decode": "json"}
     (rules / "helped.yaml").write_text(json.dumps(rule))
     with (project / "traces.jsonl").open("w") as file:
-        for index in range(given.number):
-            file.write(
-                json.dumps({"trace_id": f"t{index}", "input": f"{FILLER} key=k{index}", "output": "ok"})
-                + "\n"
-            )
+        for index in range(number):
+            trace = {"trace_id": f"t{index}", "input": f"{FILLER} key=k{index}", "output": "ok"}
+            file.write(json.dumps(trace) + "\n")
 
 
-def _promptlabel(project: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "promptlabel", arguments[0], "--project", str(project), *arguments[1:]]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+# --- tables
+def compare(given: argparse.Namespace, latency: float, at_once: int) -> None:
+    names = [name for name in (*CONTENDERS, "curator", "vote") if given.only is None or name in given.only]
+    if given.curator is None and "curator" in names:
+        names.remove("curator")
+    rounds: dict[str, list[Figures]] = {}
+    for turn in range(given.rounds):
+        for name in names:
+            print(f"\r\033[Kround {turn + 1}: {name}", end="", file=sys.stderr, flush=True)
+            with mock(latency) as url:
+                number = max(200, int(given.number * SHARES.get(name, 1.0)))
+                if name == "vote":
+                    first, again = vote(url, number, at_once)
+                    rounds.setdefault("vote", []).append(first)
+                    rounds.setdefault("vote, finished before", []).append(again)
+                else:
+                    figures = contender(name, url, number, at_once, given.curator)
+                    rounds.setdefault(name, []).append(figures)
+    print("\r\033[K", end="", file=sys.stderr)
+    show(rounds, latency, at_once)
 
 
-def _uvloop() -> Callable[..., object]:
-    from uvloop import run
+def show(rounds: dict[str, list[Figures]], latency: float, at_once: int) -> None:
+    ceiling = f", at most {at_once / latency:,.0f} items/s" if latency else ""
+    print(f"\nlatency {1000 * latency:g} ms, {at_once} requests open{ceiling}")
+    print(f"{'':22}{'items/s':>9}{'of aiohttp':>12}{'CPU-ms an item':>16}{'of aiohttp':>12}{'peak MB':>9}")
+    base = rounds.get("aiohttp")
+    for name, figures in rounds.items():
+        rate, cpu = median(one.rate for one in figures), median(one.cpu_ms for one in figures)
+        of_rate = of_cpu = ""
+        if base:
+            of_rate = f"{rate / median(one.rate for one in base):.2f}x"
+            of_cpu = f"{cpu / median(one.cpu_ms for one in base):.2f}x"
+        memory = max(one.megabytes for one in figures)
+        print(f"{name:22}{rate:>9,.0f}{of_rate:>12}{cpu:>16.3f}{of_cpu:>12}{memory:>9.0f}", flush=True)
 
-    return run
 
-
-def _peak_megabytes() -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) // 1000 if found else 0
+def memory(given: argparse.Namespace) -> None:
+    print(f"\n{'votes in one run':>18}{'peak MB':>9}")
+    for number in (given.memory // 10, given.memory):
+        with mock(0.0) as url:
+            first, _ = vote(url, number, 64)
+        print(f"{number:>18,}{first.megabytes:>9.0f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--number", type=int, default=5000)
-    parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--only", nargs="*", choices=CONTENDERS)
-    parser.add_argument("--uvloop", action="store_true")
-    parser.add_argument("--end-to-end", action="store_true")
+    parser.add_argument("--number", type=int, default=10_000, help="items of the fast contenders")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=[*CONTENDERS, "curator", "vote"])
+    parser.add_argument("--setting", type=int, nargs="*", choices=range(len(SETTINGS)), help="default: both")
+    parser.add_argument("--curator", metavar="PYTHON", help="an interpreter with bespokelabs-curator")
+    parser.add_argument(
+        "--memory", type=int, metavar="VOTES", help="peak memory of a tenth and of so many votes"
+    )
     given = parser.parse_args()
-    if given.end_to_end:
-        end_to_end(given)
-    else:
-        compare(given)
+    if given.memory:
+        memory(given)
+        return
+    for number in range(len(SETTINGS)) if given.setting is None else given.setting:
+        compare(given, *SETTINGS[number])
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from promptlabel.labelmodel import LabelModel
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import confidence_exponent, correctness, log_loss, tempered
-from promptlabel.labelmodel.dependence import from_gold
 from promptlabel.labelmodel.guard import Guard, is_dense
 from promptlabel.labelmodel.majority import Majority
 from promptlabel.labelmodel.pattern_em import PatternEM
 from promptlabel.labelmodel.patterns import group
+from promptlabel.votes.dependence import dependence
 
 FloatArray = NDArray[np.float64]
 Scores = dict[str, dict[str, list[float]]]
@@ -239,8 +239,7 @@ def judges(seeds: int) -> None:
         for seed in range(seeds):
             votes, labels = simulated_judges(9, truth, 20_000, np.random.default_rng(seed))
             gold = np.where(np.arange(len(votes)) < 300, labels, -1)
-            patterns, inverse = group(votes[:300], 2)
-            estimates.append(from_gold(Labelled(patterns.take(inverse), labels[:300])).effective_votes())
+            estimates.append(dependence(votes, gold, 2).effective_votes())
             probabilities = LabelModel(2).fit(votes, gold).predict_proba(votes)[300:]
             gaps.append(probabilities.max(axis=1).mean() - correctness(probabilities, labels[300:]).mean())
             bayes = PEERS["crowd-kit Dawid-Skene"][1](votes, 2, None)[300:]

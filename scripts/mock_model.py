@@ -3,7 +3,8 @@
 
 Run it (`python scripts/mock_model.py --port 0 --latency 0.1 --fault reset=0.01 --fault 429=0.02`) or, in a test,
 `async with serving(Behaviour(...)) as server`. It answers a JSON schema's enum by a hash of the prompt, counts what
-it was asked, and tells at `/__stats`.
+it was asked, and tells at `/__stats`. With `--log` it keeps a record of every request, told at `/__log?from=N`; a
+JSON object posted to `/__behave` changes how it behaves from then on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -18,21 +20,40 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from email.utils import formatdate
 
 import orjson
 
 FAULTS = (
-    "429", "429_retry_after", "429_date", "429_negative", "429_3600", "quota", "400", "401", "402", "403", "404",
-    "408", "500", "502", "503", "529", "hang", "headers_only", "drip", "reset", "truncated", "wrong_length", "gzip",
-    "half_stream", "error_body", "empty", "length", "refusal", "wrong_label", "extra_keys", "nan", "megabyte",
-    "no_usage",
+    "429", "429_retry_after", "429_ms", "429_date", "429_negative", "429_3600", "503_retry_after", "quota", "400",
+    "401", "402", "403", "404", "408", "500", "502", "503", "504", "529", "hang", "headers_only", "drip", "close",
+    "reset", "truncated", "wrong_length", "short_length", "gzip", "half_stream", "html", "error_body", "empty",
+    "length", "filtered", "refusal", "wrong_label", "extra_keys", "nan", "megabyte", "no_usage",
 )  # fmt: skip
 """Every fault by name; numbers are HTTP statuses."""
 
 _HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"key=([\w-]+)")
+_BEARER = re.compile(rb"\r\nauthorization: *bearer ([^\r]+)", re.IGNORECASE)
+_LISTED = re.compile(r'exactly one of: ("(?:[^.]|\.(?! ))+")\. ')
+_ABOUT_ITSELF = re.compile(rb"(GET|POST) /__")
+_DATE_AHEAD = 2
+_GARBLED = frozenset(
+    {
+        "close",
+        "reset",
+        "truncated",
+        "wrong_length",
+        "short_length",
+        "gzip",
+        "half_stream",
+        "html",
+        "error_body",
+    }
+)
+_numbers = itertools.count()
 
 
 @dataclass
@@ -46,6 +67,7 @@ class Behaviour:
         retry_after: seconds told with `429_retry_after`.
         input_tokens, output_tokens: what it reports; input None means a token for every four bytes.
         capacity: more requests at once than this are answered 429.
+        log: whether every request is kept for `/__log`.
     """
 
     latency: float = 0.0
@@ -57,6 +79,33 @@ class Behaviour:
     output_tokens: int = 5
     capacity: int | None = None
     seed: int = 0
+    log: bool = False
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as the server saw it; times are of the monotonic clock, which all processes share.
+
+    Attributes:
+        key: the `key=...` in its prompt.
+        bearer: the key it was sent with.
+        connection: the number of its connection.
+        fault: what went wrong with its answer; None where it was sound.
+        replied: when the whole answer was handed to the kernel; None while it is open, and for ever after a hang.
+        until: when a client that heeds Retry-After may come again at the earliest.
+        answer: the label it was answered with, where the answer was sound.
+    """
+
+    key: str
+    bearer: str
+    connection: int
+    arrived: float
+    fault: str | None
+    replied: float | None = None
+    until: float | None = None
+    answer: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass
@@ -83,7 +132,8 @@ class MockModel:
         self.seen = Seen()
         self.url = ""
         self.connections: set[asyncio.Transport] = set()
-        self._random = random.Random(behaviour.seed)  # noqa: S311 - a mock needs no secrets
+        self.log: list[Request] = []
+        self._random = random.Random(behaviour.seed)
         self._script = iter(behaviour.script)
 
     def delay(self) -> float:
@@ -106,26 +156,41 @@ class MockModel:
                 return name
         return None
 
-    def arrived(self, head: bytes, body: bytes) -> str | None:
-        """The request's fault, once it is counted."""
+    def behave(self, changes: dict) -> None:
+        """Nothing; from now on the server behaves so."""
+        self.behaviour = replace(self.behaviour, **changes)
+        if "script" in changes:
+            self._script = iter(changes["script"])
+
+    def arrived(self, head: bytes, body: bytes, connection: int) -> Request:
+        """The request, once it is counted."""
         seen = self.seen
         seen.requests += 1
         seen.open += 1
         seen.most_open = max(seen.most_open, seen.open)
         seen.last_head, seen.last_body = head, body
-        key = _KEY.search(body)
+        found = _KEY.search(body)
+        key = found[1].decode() if found else ""
         if key:
-            seen.keys[key[1].decode()] += 1
+            seen.keys[key] += 1
         fault = self.fault()
         if fault:
             seen.faults[fault] += 1
-        return fault
+        bearer = _BEARER.search(head) if self.behaviour.log else None
+        request = Request(key, bearer[1].decode() if bearer else "", connection, time.monotonic(), fault)
+        if self.behaviour.log:
+            self.log.append(request)
+        return request
 
-    def completion(self, body: bytes, fault: str | None) -> bytes:
+    def completion(self, body: bytes, seen: Request) -> bytes:
         """A chat completion for the request, its content spoilt where the fault is one of content."""
         request = orjson.loads(body)
+        fault = seen.fault
         content, finish, extra = _content(request, fault)
         tokens = len(body) // 4 if self.behaviour.input_tokens is None else self.behaviour.input_tokens
+        seen.input_tokens, seen.output_tokens = tokens, self.behaviour.output_tokens
+        if fault in (None, "no_usage"):
+            seen.answer = _choose(request)
         self.seen.input_tokens += tokens
         self.seen.output_tokens += self.behaviour.output_tokens
         message = {"role": "assistant", "content": content, **extra}
@@ -153,35 +218,41 @@ class MockModel:
         )
 
 
+_SPOILT: dict[str, tuple[str | None, str, dict]] = {
+    "empty": ("", "stop", {}),
+    "filtered": ("", "content_filter", {}),
+    "refusal": (None, "stop", {"refusal": "I will not."}),
+    "wrong_label": ('{"answer": "none of these"}', "stop", {}),
+    "nan": ('{"answer": NaN}', "stop", {}),
+    "megabyte": ("x" * 1_000_000, "stop", {}),
+}
+
+
 def _content(request: dict, fault: str | None) -> tuple[str | None, str, dict]:
-    label = _choose(request)
-    answer = {"answer": label}
-    structured = "response_format" in request
-    sound = orjson.dumps(answer).decode() if structured else label
-    match fault:
-        case "empty":
-            return "", "stop", {}
-        case "length":
-            return sound[:-3], "length", {}
-        case "refusal":
-            return None, "stop", {"refusal": "I will not."}
-        case "wrong_label":
-            return '{"answer": "none of these"}', "stop", {}
-        case "extra_keys":
-            return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
-        case "nan":
-            return '{"answer": NaN}', "stop", {}
-        case "megabyte":
-            return "x" * 1_000_000, "stop", {}
-    return sound, "stop", {}
+    if fault in _SPOILT:
+        return _SPOILT[fault]
+    answer = {"answer": _choose(request)}
+    if fault == "extra_keys":
+        return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
+    structured = "response_format" in request or "JSON" in request["messages"][0]["content"]
+    sound = orjson.dumps(answer).decode() if structured else answer["answer"]
+    return (sound[:-3], "length", {}) if fault == "length" else (sound, "stop", {})
 
 
 def _choose(request: dict) -> str:
     prompt = request["messages"][-1]["content"].encode()
+    choices = _choices(request)
+    return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+
+
+def _choices(request: dict) -> list[str]:
+    """The answers that the schema admits, or those that the first message lists in quotation marks."""
     schema = request.get("response_format", {}).get("json_schema", {}).get("schema", {})
     answer = schema.get("properties", {}).get("answer", {})
-    choices = answer.get("enum") or [answer.get("const", "yes")]
-    return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+    if answer:
+        return answer.get("enum") or [answer["const"]]
+    listed = _LISTED.search(request["messages"][0]["content"])
+    return json.loads(f"[{listed[1]}]") if listed else ["yes"]
 
 
 def _logprobs(request: dict) -> dict | None:
@@ -199,6 +270,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, model: MockModel) -> None:
         self._model = model
         self._buffer = b""
+        self._number = next(_numbers)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -222,49 +294,75 @@ class _Connection(asyncio.Protocol):
             self._take(head, body)
 
     def _take(self, head: bytes, body: bytes) -> None:
-        if head.startswith(b"GET /__stats"):
-            self._write(_response(200, self._model.stats()))
+        if _ABOUT_ITSELF.match(head):
+            self._write(_response(200, self._told(head, body)))
             return
-        fault = self._model.arrived(head, body)
+        request = self._model.arrived(head, body, self._number)
         delay = self._model.delay()
         if delay:
-            asyncio.get_running_loop().call_later(delay, self._reply, body, fault)
+            asyncio.get_running_loop().call_later(delay, self._reply, body, request)
         else:
-            self._reply(body, fault)
+            self._reply(body, request)
 
-    def _reply(self, body: bytes, fault: str | None) -> None:
+    def _told(self, head: bytes, body: bytes) -> bytes:
+        if head.startswith(b"POST"):
+            self._model.behave(orjson.loads(body))
+            return b"{}"
+        since = re.match(rb"GET /__log\?from=(\d+)", head)
+        if since:
+            return orjson.dumps([asdict(request) for request in self._model.log[int(since[1]) :]])
+        return self._model.stats()
+
+    def _reply(self, body: bytes, request: Request) -> None:
         self._model.seen.open -= 1
-        if fault is not None:
-            self._misbehave(body, fault)
+        if request.fault is not None:
+            self._misbehave(body, request)
             return
-        self._write(_response(200, self._model.completion(body, None)))
-        key = _KEY.search(body)
-        if key and not self._transport.is_closing():
-            self._model.seen.served[key[1].decode()] += 1
+        self._write(_response(200, self._model.completion(body, request)))
+        if self._transport.is_closing():
+            return
+        request.replied = time.monotonic()
+        if request.key:
+            self._model.seen.served[request.key] += 1
 
-    def _misbehave(self, body: bytes, fault: str) -> None:
-        if fault[:3].isdigit() or fault == "quota":
-            self._write(self._refusal(fault))
-        elif fault in {"hang", "headers_only", "drip"}:
+    def _misbehave(self, body: bytes, request: Request) -> None:
+        fault = request.fault or ""
+        if fault in {"hang", "headers_only", "drip"}:
             self._stall(fault)
-        elif fault in {"reset", "truncated", "wrong_length", "gzip", "half_stream", "error_body"}:
-            self._garble(self._model.completion(body, None), fault)
+            return
+        if fault[:3].isdigit() or fault == "quota":
+            self._write(self._refusal(request))
+        elif fault in _GARBLED:
+            self._garble(self._model.completion(body, request), fault)
         else:
-            self._write(_response(200, self._model.completion(body, fault)))
+            self._write(_response(200, self._model.completion(body, request)))
+        request.replied = time.monotonic()
 
-    def _refusal(self, fault: str) -> bytes:
-        if fault == "quota":
+    def _refusal(self, request: Request) -> bytes:
+        if request.fault == "quota":
             return _response(429, _error("insufficient_quota", "You exceeded your current quota"))
-        status, _, kind = fault.partition("_")
-        told = {
-            "": None,
-            "after": f"{self._model.behaviour.retry_after:g}",
-            "date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2)),
-            "negative": "-5",
-            "3600": "3600",
-        }[kind.removeprefix("retry_")]
-        header = b"Retry-After: %s\r\n" % told.encode() if told else b""
+        status, _, kind = (request.fault or "").partition("_")
+        header, wait = self._waiting(kind)
+        if wait is not None:
+            request.until = time.monotonic() + wait
         return _response(int(status), _error("mock", "no"), header)
+
+    def _waiting(self, kind: str) -> tuple[bytes, float | None]:
+        """The header that asks to wait, and the seconds it asks for."""
+        seconds = self._model.behaviour.retry_after
+        match kind:
+            case "retry_after":
+                return b"Retry-After: %g\r\n" % seconds, seconds
+            case "ms":
+                return b"retry-after-ms: %d\r\n" % (1000 * seconds), seconds
+            case "date":
+                then = int(time.time()) + _DATE_AHEAD
+                return b"Retry-After: %s\r\n" % formatdate(then, usegmt=True).encode(), then - time.time()
+            case "3600":
+                return b"Retry-After: 3600\r\n", 3600.0
+            case "negative":
+                return b"Retry-After: -5\r\n", None
+        return b"", None
 
     def _stall(self, fault: str) -> None:
         if fault == "headers_only":
@@ -279,25 +377,34 @@ class _Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(0.05, self._drip)
 
     def _garble(self, completion: bytes, fault: str) -> None:
-        whole = _response(200, completion)
-        if fault == "reset":
-            self._write(whole[: len(whole) // 2])
-            self._transport.abort()
-        elif fault == "truncated":
-            self._write(_response(200, completion[: len(completion) // 2]))
-        elif fault == "wrong_length":
-            self._write(_HEAD % (200, b"", len(completion) + 100) + completion)
-            self._transport.close()
-        elif fault == "gzip":
-            self._write(_response(200, b"\x1f\x8bnot gzip at all", b"Content-Encoding: gzip\r\n"))
-        elif fault == "half_stream":
-            self._write(_response(200, b'data: {"choices": [{"delta": {"content": "ye'))
-        else:
-            self._write(_response(200, _error("server_busy", "try again")))
+        match fault:
+            case "close":
+                self._transport.close()
+            case "reset":
+                whole = _response(200, completion)
+                self._write(whole[: len(whole) // 2])
+                self._transport.abort()
+            case "wrong_length" | "short_length":
+                told = len(completion) + (100 if fault == "wrong_length" else -40)
+                self._write(_HEAD % (200, b"", told) + completion)
+                self._transport.close()
+            case _:
+                head = b"Content-Encoding: gzip\r\n" if fault == "gzip" else b""
+                self._write(_response(200, _garbage(completion, fault), head))
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(data)
+
+
+def _garbage(completion: bytes, fault: str) -> bytes:
+    return {
+        "truncated": completion[: len(completion) // 2],
+        "gzip": b"\x1f\x8bnot gzip at all",
+        "half_stream": b'data: {"choices": [{"delta": {"content": "ye',
+        "html": b"<html><body>Bad gateway, but politely</body></html>",
+        "error_body": _error("server_busy", "try again"),
+    }[fault]
 
 
 def _response(status: int, body: bytes, headers: bytes = b"") -> bytes:
@@ -337,13 +444,16 @@ def main() -> None:
     parser.add_argument("--jitter", type=float, default=0.0)
     parser.add_argument("--capacity", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", action="store_true")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=RATE", help=", ".join(FAULTS))
     given = parser.parse_args()
     rates = {name: float(rate) for name, _, rate in (fault.partition("=") for fault in given.fault)}
     unknown = rates.keys() - set(FAULTS)
     if unknown:
         parser.error(f"unknown faults: {', '.join(unknown)}")
-    behaviour = Behaviour(given.latency, given.jitter, rates, capacity=given.capacity, seed=given.seed)
+    behaviour = Behaviour(
+        given.latency, given.jitter, rates, capacity=given.capacity, seed=given.seed, log=given.log
+    )
     try:
         from uvloop import run
     except ImportError:

@@ -26,6 +26,15 @@ SCRIPT = """\
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real vLLM run where `scripts/vllm install` has been run."""
+    if (Path(__file__).parents[1] / ".vllm" / "installed").exists():
+        return
+    for item in items:
+        if item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.skip(reason="run `scripts/vllm install` first"))
+
+
 @pytest.fixture
 def promptlabel(tmp_path: Path) -> Run:
     """The command line, run in `tmp_path` as a user would."""

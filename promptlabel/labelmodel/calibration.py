@@ -46,15 +46,6 @@ def brier_score(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
     return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1).mean())
 
 
-def ranked_probability_score(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
-    """The mean squared distance of cumulative probabilities, for labels in order: a near miss costs less.
-
-    Zero is perfect, K-1 the worst. On two classes it is half the Brier score.
-    """
-    steps = np.eye(probabilities.shape[1])[labels].cumsum(axis=1)
-    return float(((probabilities.cumsum(axis=1) - steps) ** 2).sum(axis=1).mean())
-
-
 def reliability(
     probabilities: FloatArray, labels: NDArray[np.int64], bins: int = BINS
 ) -> list[ReliabilityBin]:

@@ -12,13 +12,15 @@ from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import fit_exponent, tempered
-from promptlabel.labelmodel.dependence import from_agreement, from_gold
-from promptlabel.labelmodel.gate import Choice, choose, compare
+from promptlabel.labelmodel.gate import Choice, blend, compare
 from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.majority import Majority
 from promptlabel.labelmodel.pattern_em import PatternEM
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.pool import Pool
 from promptlabel.labelmodel.report import (
+    BASELINES,
+    Measure,
     Report,
     against_baselines,
     calibration_report,
@@ -31,9 +33,13 @@ from promptlabel.labelmodel.single_rule import BestRule
 from promptlabel.labelmodel.snorkel import Snorkel
 from promptlabel.labelmodel.structure import structural_faults
 from promptlabel.labelmodel.weighted import Weighted
+from promptlabel.records import ABSTAIN
+from promptlabel.votes.dependence import Dependence, dependence
 
 Method = Literal["auto", "majority", "weighted", "em", "anchored", "snorkel"]
 Named = Callable[[], Estimator]
+
+BLENDED = ("guard", "anchored", "best rule")
 
 
 @dataclass(frozen=True)
@@ -52,23 +58,30 @@ class Fitted:
         return np.where(silent[:, None], raw, tempered(raw, self.exponent))
 
 
-def fit(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
-    """The estimator asked for, or with "auto" the one the gate or the guard takes, fitted and reported."""
+def fit(
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure = figures
+) -> Fitted:
+    """The estimator asked for, or with "auto" the gate's blend or the guard, fitted and reported."""
     if len(gold.at_random()) >= LEAST_GOLD:
-        return _fit_on_gold(method, patterns, gold, balance)
+        return _fit_on_gold(method, patterns, gold, balance, measure)
     return _fit_without_gold(method, patterns, gold, balance)
 
 
-def _fit_on_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
-    known = balance.known(gold)
-    candidates = _candidates(known) if method == "auto" else _with_baselines(method, known)
-    judged = gold.at_random()
-    held_out = compare(candidates, patterns, gold, balance)
-    choice = choose(held_out, judged) if method == "auto" else Choice(method, "asked for", held_out)
-    estimator = candidates[choice.name]().fit(patterns, gold, balance(gold))
-    exponent = fit_exponent(held_out[choice.name], judged.labels)
-    report = _gold_report(choice, judged, exponent) | {"dependence": dependence_report(from_gold(gold))}
-    return _reported(Fitted(choice.name, estimator, exponent, report), patterns, gold, balance)
+def _fit_on_gold(
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure
+) -> Fitted:
+    by_name, judged = _by_name(balance.known(gold)), gold.at_random()
+    names = BLENDED if method == "auto" else (method,)
+    compared = {name: by_name[name] for name in dict.fromkeys((*names, *BASELINES))}
+    held_out = compare(compared, patterns, gold, balance)
+    choice = (
+        blend(held_out, names, judged) if method == "auto" else Choice({method: 1.0}, "asked for", held_out)
+    )
+    pool = Pool([by_name[name]() for name in choice.weights], np.array(list(choice.weights.values())))
+    exponent = fit_exponent(choice.unseen, judged.labels)
+    report = _gold_report(choice, judged, exponent, measure)
+    fitted = Fitted(choice.name, pool.fit(patterns, gold, balance(gold)), exponent, report)
+    return _reported(fitted, patterns, gold, balance)
 
 
 def _fit_without_gold(method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance) -> Fitted:
@@ -79,8 +92,7 @@ def _fit_without_gold(method: Method, patterns: Patterns, gold: Labelled, balanc
     if faults:
         name, reason = "majority", f"{reason}; {'; '.join(faults)}, so majority vote is taken"
         estimator = Majority().fit(patterns, gold, shares)
-    dependence = from_agreement(patterns, estimator.predict_proba(patterns))
-    report: Report = {"reason": reason, "warnings": [], "dependence": dependence_report(dependence)}
+    report: Report = {"reason": reason, "warnings": []}
     return _reported(Fitted(name, estimator, 1.0, report), patterns, gold, balance)
 
 
@@ -91,19 +103,29 @@ def _reported(fitted: Fitted, patterns: Patterns, gold: Labelled, balance: Class
         "gold_at_random": len(gold.at_random()),
         "class_balance": balance(gold).tolist(),
         "class_balance_source": balance.source(gold),
+        "dependence": dependence_report(_dependence(patterns, gold)),
         "votes": votes_report(patterns, fitted.predict_proba(patterns)),
     }
     return Fitted(fitted.name, fitted.estimator, fitted.exponent, about | fitted.report)
 
 
-def _gold_report(choice: Choice, gold: Labelled, exponent: float) -> Report:
-    differences = against_baselines(choice.name, choice.held_out, gold)
-    calibrated = tempered(choice.held_out[choice.name], exponent)
+def _dependence(patterns: Patterns, gold: Labelled) -> Dependence:
+    """Read off the labelled rows if they say enough, else off all distinct rows with their counts."""
+    votes = np.concatenate([gold.patterns.hard_votes, patterns.hard_votes])
+    labels = np.concatenate([gold.labels, np.full(len(patterns.votes), ABSTAIN)])
+    counts = np.concatenate([np.zeros(len(gold)), patterns.counts])
+    return dependence(votes, labels, patterns.n_classes, counts)
+
+
+def _gold_report(choice: Choice, gold: Labelled, exponent: float, measure: Measure) -> Report:
+    shipped = tempered(choice.unseen, exponent)
+    differences = against_baselines(shipped, choice.held_out, gold)
     return {
         "reason": choice.reason,
-        "compared": {name: figures(probabilities, gold) for name, probabilities in choice.held_out.items()},
+        "weights": dict(choice.weights),
+        "compared": {name: measure(probabilities, gold) for name, probabilities in choice.held_out.items()},
         "against": differences,
-        "calibration": calibration_report(calibrated, gold, exponent),
+        "calibration": calibration_report(shipped, gold, exponent, measure),
         "warnings": list(worse_than(choice.name, differences)),
     }
 
@@ -115,16 +137,6 @@ def _unjudged(gold: Labelled) -> str:
 
 def _too_little(gold: Labelled) -> str:
     return f"{len(gold.at_random())} random gold labels, {LEAST_GOLD} are needed to compare estimators"
-
-
-def _candidates(known: bool) -> dict[str, Named]:
-    """What the gate compares; the guard, which leans on majority vote, has the benefit of the doubt."""
-    by_name = _by_name(known)
-    return {name: by_name[name] for name in ("guard", "majority", "anchored", "best rule")}
-
-
-def _with_baselines(method: Method, known: bool) -> dict[str, Named]:
-    return {name: make for name, make in _by_name(known).items() if name in {"majority", "best rule", method}}
 
 
 def _by_name(known: bool) -> dict[str, Named]:

@@ -1,27 +1,47 @@
-"""Which estimator to ship: cross-validated log loss on gold, with the benefit of the doubt to the safer one."""
+"""What to ship: estimators in shares, by their cross-validated log loss on gold and how sure it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import row_losses
 from promptlabel.labelmodel.cross_fitting import Balance, held_out_proba
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
+from promptlabel.labelmodel.pool import weighted_mean
+
+BLEND = "blend"
+BOOTSTRAPS, SEED = 200, 0
+LEAST_SHARE = 0.01
 
 Candidates = Mapping[str, Callable[[], Estimator]]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The name of the candidate taken, why, and every candidate's probabilities [g, K] on gold it had not seen."""
+    """What to ship, why, and every candidate's probabilities [g, K] on gold it had not seen.
 
-    name: str
+    `weights` are the candidates' shares in the posterior, summing to one.
+    """
+
+    weights: Mapping[str, float]
     reason: str
     held_out: Mapping[str, FloatArray]
+
+    @property
+    def name(self) -> str:
+        """The candidate if only one is left, else "blend"."""
+        return next(iter(self.weights)) if len(self.weights) == 1 else BLEND
+
+    @property
+    def unseen(self) -> FloatArray:
+        """Float array [g, K]: what is shipped, on gold it had not seen."""
+        shares = np.array(list(self.weights.values()))
+        return weighted_mean([self.held_out[name] for name in self.weights], shares)
 
 
 def compare(
@@ -35,23 +55,21 @@ def compare(
     return {name: held_out_proba(make, patterns, gold, balance)[drawn] for name, make in candidates.items()}
 
 
-def choose(held_out: Mapping[str, FloatArray], gold: Labelled) -> Choice:
-    """The first candidate, in the given order, whose loss is within one standard error of the least.
+def blend(held_out: Mapping[str, FloatArray], names: Sequence[str], gold: Labelled) -> Choice:
+    """The candidates `names`, each with the probability that it predicts new gold best.
 
-    `held_out` runs from the safest to the boldest; the standard error is of the paired difference.
+    Pseudo-BMA+ (Yao, Vehtari, Simpson, Gelman 2018): weights exp(-total held-out log loss), averaged over
+    Bayesian bootstraps of the gold, so that few labels decide little. Shares under 1 % are left out.
     """
-    losses = {name: row_losses(probabilities, gold.labels) for name, probabilities in held_out.items()}
-    least = min(losses, key=lambda name: losses[name].mean())
-    name = next(name for name in losses if _within_one_error(losses[name], losses[least]))
-    return Choice(name, _reason(name, least), held_out)
+    losses = np.stack([row_losses(held_out[name], gold.labels) for name in names], axis=1)
+    draws = np.random.default_rng(SEED).dirichlet(np.ones(len(losses)), BOOTSTRAPS) * len(losses)
+    shares = softmax(-draws @ losses, axis=1).mean(axis=0)
+    kept = np.where(shares >= LEAST_SHARE, shares, 0.0)
+    weights = {name: float(share) for name, share in zip(names, kept / kept.sum(), strict=True) if share > 0}
+    return Choice(weights, _reason(weights), held_out)
 
 
-def _within_one_error(losses: FloatArray, least: FloatArray) -> bool:
-    difference = losses - least
-    return bool(difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)))
-
-
-def _reason(name: str, least: str) -> str:
-    if name == least:
-        return f"{name} has the least cross-validated log loss on gold"
-    return f"{name} is safer and within one standard error of {least}, which has the least log loss on gold"
+def _reason(weights: Mapping[str, float]) -> str:
+    heaviest = sorted(weights.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in heaviest)
+    return f"{shares}: the chances of the least cross-validated log loss on gold"

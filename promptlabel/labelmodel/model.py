@@ -17,7 +17,7 @@ from promptlabel.labelmodel.base import GoldRows, Labelled, VotesError
 from promptlabel.labelmodel.fitting import Fitted, Method
 from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns, group
-from promptlabel.labelmodel.report import Report
+from promptlabel.labelmodel.report import Report, figures, ordered_figures
 from promptlabel.labelmodel.self_training import Lesson, self_train, unseen_evidence
 from promptlabel.labelmodel.text_evidence import (
     TextEvidence,
@@ -31,6 +31,7 @@ from promptlabel.labelmodel.validation import (
     checked_balance,
     checked_counts,
     checked_gold,
+    checked_gold_counts,
     checked_random,
     checked_soft,
     checked_text,
@@ -63,6 +64,7 @@ class LabelModel:
         n_classes: K, two or more.
         method: "auto" lets cross-validated gold choose; the others are taken as they are.
         class_balance: K shares that sum to one; without them they are read off random gold, else uniform.
+        ordered: whether the classes are in order; then `report` scores near misses as less than far ones.
 
     Attributes:
         chosen: the estimator that was taken.
@@ -76,12 +78,18 @@ class LabelModel:
     report: Report
 
     def __init__(
-        self, n_classes: int, method: Method = "auto", class_balance: ArrayLike | None = None
+        self,
+        n_classes: int,
+        method: Method = "auto",
+        class_balance: ArrayLike | None = None,
+        *,
+        ordered: bool = False,
     ) -> None:
         if method not in get_args(Method):
             raise VotesError(Fault(f"{method!r} is none of {', '.join(get_args(Method))}", key="method"))
         self.n_classes = n_classes
         self.method = method
+        self._measure = ordered_figures if ordered else figures
         self._balance = ClassBalance(checked_balance(class_balance, n_classes), n_classes)
         self._fitted: Fitted | None = None
         self._reader: _Reader | None = None
@@ -139,11 +147,7 @@ class LabelModel:
         """
         rows = checked_votes(patterns, self.n_classes)
         distinct = Patterns(rows, checked_counts(counts, len(rows)), self.n_classes)
-        labelled = (
-            np.zeros((len(rows), self.n_classes), int) if gold_counts is None else np.asarray(gold_counts)
-        )
-        if labelled.shape != (len(rows), self.n_classes):
-            raise VotesError(Fault(f"give shape {(len(rows), self.n_classes)}", key="gold_counts"))
+        labelled = checked_gold_counts(gold_counts, (len(rows), self.n_classes))
         cells = np.repeat(np.arange(labelled.size), labelled.ravel())
         self._reader = None
         return self._fit(distinct, Labelled(distinct.take(cells // self.n_classes), cells % self.n_classes))
@@ -170,7 +174,7 @@ class LabelModel:
 
     def _fit(self, patterns: Patterns, gold: Labelled) -> Self:
         self._n_rules = patterns.n_rules
-        self._fitted = fitting.fit(self.method, patterns, gold, self._balance)
+        self._fitted = fitting.fit(self.method, patterns, gold, self._balance, self._measure)
         self.chosen, self.report = self._fitted.name, self._fitted.report
         return self
 

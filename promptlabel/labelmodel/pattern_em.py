@@ -17,9 +17,9 @@ from scipy.special import log_softmax, logsumexp, softmax
 from promptlabel.labelmodel.base import Labelled, tempering
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 
-STEPS = 5
+STEPS = 3
 GOLD_WEIGHT = 10.0
-RIGHT, WRONG = 4.0, 1.0
+RIGHT, WRONG = 2.0, 1.0
 
 
 @dataclass

@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from promptlabel.records import ABSTAIN
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer]
 
@@ -47,13 +49,22 @@ class Patterns:
         """Sparse [u, m*K]: one where a rule votes a class, its probability where the vote is soft."""
         hard = self.votes.copy()
         for column, distribution in self.soft.items():
-            hard[given(distribution), column] = -1
+            hard[given(distribution), column] = ABSTAIN
         rows, columns = np.nonzero(hard >= 0)
         places = columns * self.n_classes + hard[rows, columns].astype(np.int64)
         design = sp.csr_array((np.ones(len(rows)), (rows, places)), shape=self._design_shape)
         for column, distribution in self.soft.items():
             design = design + self._soft_design(column, distribution)
         return sp.csr_array(design)
+
+    @property
+    def hard_votes(self) -> IntArray:
+        """Int array [u, m]: the votes, for a distribution its likeliest class."""
+        votes = self.votes.copy()
+        for column, distribution in self.soft.items():
+            rows = given(distribution)
+            votes[rows, column] = distribution[rows].argmax(axis=1)
+        return votes
 
     @property
     def _design_shape(self) -> tuple[int, int]:
@@ -74,17 +85,6 @@ class Patterns:
         """Float array [u]: votes in a row, abstains not counted."""
         return np.asarray(self.tally.sum(axis=1))
 
-    def by_rule(self, truth: FloatArray) -> sp.csr_array:
-        """Sparse [u, m]: the probability that each rule's vote is right when classes have probabilities [u, K].
-
-        With ones instead of probabilities: one where a rule votes.
-        """
-        design = self.design
-        rows = np.repeat(np.arange(len(self.votes)), np.diff(design.indptr))
-        right = design.data * truth[rows, design.indices % self.n_classes]
-        shape = (len(self.votes), self.n_rules)
-        return sp.csr_array(sp.coo_array((right, (rows, design.indices // self.n_classes)), shape=shape))
-
     @cached_property
     def coverage(self) -> FloatArray:
         """Float array [m]: the share of traces on which each rule votes."""
@@ -95,13 +95,6 @@ class Patterns:
         """The rows at `index`, each standing for one trace, with log evidence of their texts if given."""
         soft = {column: distribution[index] for column, distribution in self.soft.items()}
         return Patterns(self.votes[index], np.ones(len(index)), self.n_classes, soft, text)
-
-    def every(self, step: int) -> Patterns:
-        """Every `step`-th pattern with its count; all for a step of one."""
-        if step == 1:
-            return self
-        soft = {column: distribution[::step] for column, distribution in self.soft.items()}
-        return Patterns(self.votes[::step], self.counts[::step], self.n_classes, soft)
 
 
 def given(distribution: FloatArray) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import NormalDist
 
 import numpy as np
@@ -15,12 +15,19 @@ from promptlabel.labelmodel.calibration import (
     log_loss,
     reliability,
 )
-from promptlabel.labelmodel.dependence import Dependence
+from promptlabel.labelmodel.ordered import (
+    mean_distance,
+    median_class,
+    quadratic_kappa,
+    ranked_probability_score,
+)
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.structure import class_shares, overruled, vote_shares
 from promptlabel.records import JsonValue
+from promptlabel.votes.dependence import Dependence
 
 Report = dict[str, JsonValue]
+Measure = Callable[[FloatArray, Labelled], Report]
 
 BASELINES = ("majority", "best rule")
 INTERVAL = NormalDist().inv_cdf(0.975)
@@ -36,10 +43,21 @@ def figures(probabilities: FloatArray, gold: Labelled) -> Report:
     }
 
 
-def against_baselines(chosen: str, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:
-    """For each baseline the chosen one's accuracy minus its own on held-out gold, with a 95 % interval."""
-    right = {name: correctness(probabilities, gold.labels) for name, probabilities in held_out.items()}
-    return {name: _difference(right[chosen] - right[name]) for name in BASELINES if name in right}
+def ordered_figures(probabilities: FloatArray, gold: Labelled) -> Report:
+    """`figures`, and for labels in order the ranked probability score, and the median class's distance and kappa."""
+    decided = median_class(probabilities)
+    return {
+        **figures(probabilities, gold),
+        "ranked_probability_score": ranked_probability_score(probabilities, gold.labels),
+        "mean_distance": mean_distance(decided, gold.labels),
+        "quadratic_kappa": quadratic_kappa(decided, gold.labels, gold.patterns.n_classes),
+    }
+
+
+def against_baselines(shipped: FloatArray, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:
+    """For each baseline the shipped accuracy minus its own on held-out gold, with a 95 % interval."""
+    right = correctness(shipped, gold.labels)
+    return {name: _difference(right - correctness(held_out[name], gold.labels)) for name in BASELINES}
 
 
 def worse_than(chosen: str, differences: Mapping[str, JsonValue]) -> list[str]:
@@ -52,14 +70,16 @@ def worse_than(chosen: str, differences: Mapping[str, JsonValue]) -> list[str]:
     ]
 
 
-def calibration_report(probabilities: FloatArray, gold: Labelled, exponent: float) -> Report:
+def calibration_report(
+    probabilities: FloatArray, gold: Labelled, exponent: float, measure: Measure = figures
+) -> Report:
     """Held-out figures after calibration, with the reliability curve and the exponent that was fitted."""
     bands = reliability(probabilities, gold.labels)
     curve: list[JsonValue] = [
         {"count": band["count"], "confidence": band["confidence"], "accuracy": band["accuracy"]}
         for band in bands
     ]
-    return {"exponent": exponent, "reliability": curve, **figures(probabilities, gold)}
+    return {"exponent": exponent, "reliability": curve, **measure(probabilities, gold)}
 
 
 def dependence_report(dependence: Dependence) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,10 +38,10 @@ def checked_votes(votes: ArrayLike, n_classes: int) -> IntArray:
     Raises:
         VotesError: another shape, not whole numbers, or a label outside -1..K-1.
     """
-    array = np.asarray(votes)
+    array = _array(votes, "votes")
     _raise(_shape_faults(array))
     _raise(_label_faults(array, n_classes, "votes"))
-    return array
+    return array.astype(np.int64) if array.dtype.kind == "u" else array
 
 
 def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> IntArray:
@@ -51,7 +52,7 @@ def checked_gold(gold: ArrayLike | None, rows: int, n_classes: int) -> IntArray:
     """
     if gold is None:
         return np.full(rows, ABSTAIN, np.int8)
-    array = np.asarray(gold)
+    array = _array(gold, "gold")
     if array.shape != (rows,):
         raise VotesError(
             Fault(f"has shape {array.shape}; the votes have {rows} rows, so give ({rows},)", key="gold")
@@ -78,9 +79,27 @@ def checked_counts(counts: ArrayLike, rows: int) -> FloatArray:
     Raises:
         VotesError: another length, or a count that is not above zero.
     """
-    array = np.asarray(counts, dtype=float)
+    if not rows:
+        raise VotesError(Fault("has no rows; a label model needs one pattern or more", key="patterns"))
+    array = _numbers(counts, "counts")
     if array.shape != (rows,) or not (array > 0).all():
         raise VotesError(Fault(f"give {rows} numbers above zero, one a pattern", key="counts"))
+    return array
+
+
+def checked_gold_counts(gold_counts: ArrayLike | None, shape: tuple[int, int]) -> IntArray:
+    """Labelled traces by pattern and label, int array [u, K], all zero when there are none.
+
+    Raises:
+        VotesError: another shape, or something that is not a whole number from zero.
+    """
+    if gold_counts is None:
+        return np.zeros(shape, np.int64)
+    array = _array(gold_counts, "gold_counts")
+    if array.shape != shape:
+        raise VotesError(Fault(f"has shape {array.shape}; give shape {shape}", key="gold_counts"))
+    if array.dtype.kind not in "iu" or (array < 0).any():
+        raise VotesError(Fault("give whole numbers from zero, traces a pattern and label", key="gold_counts"))
     return array
 
 
@@ -92,6 +111,8 @@ def checked_text(text: Sequence[str] | None, rows: int) -> Sequence[str] | None:
     """
     if text is None:
         return None
+    if isinstance(text, str):
+        raise VotesError(Fault(f"is one string; give a list of {rows}", key="text"))
     if len(text) != rows:
         raise VotesError(Fault(f"has {len(text)} strings; the votes have {rows} rows", key="text"))
     odd = next((i for i, value in enumerate(text) if not isinstance(value, str)), None)
@@ -106,11 +127,11 @@ def checked_balance(class_balance: ArrayLike | None, n_classes: int) -> FloatArr
     Raises:
         VotesError: fewer than two classes, another length, a share that is not positive, or another sum.
     """
-    if n_classes < LEAST_CLASSES:
+    if not isinstance(n_classes, int | np.integer) or n_classes < LEAST_CLASSES:
         raise VotesError(Fault(f"is {n_classes}; a label model needs two classes or more", key="n_classes"))
     if class_balance is None:
         return None
-    balance = np.asarray(class_balance, dtype=float)
+    balance = _numbers(class_balance, "class_balance")
     _raise(_balance_faults(balance, n_classes))
     return np.asarray(balance / balance.sum())
 
@@ -123,11 +144,25 @@ def checked_soft(
     Raises:
         VotesError: an unknown column, another shape, or a row that is not a distribution.
     """
-    arrays = {column: np.asarray(values, dtype=float) for column, values in (soft or {}).items()}
+    arrays = {column: _numbers(values, f"soft[{column}]") for column, values in (soft or {}).items()}
     _raise(
         fault for column, array in arrays.items() for fault in _soft_faults(column, array, shape, n_classes)
     )
     return arrays
+
+
+def _array(values: ArrayLike, key: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise VotesError(Fault("has rows of different lengths; give an array", key=key)) from error
+
+
+def _numbers(values: ArrayLike, key: str) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise VotesError(Fault("holds something that is not a number", key=key)) from error
 
 
 def _raise(faults: Iterator[Fault]) -> None:

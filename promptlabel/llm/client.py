@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from promptlabel.records import Answer, Decode, Question, Usage
+
+
+class Request(NamedTuple):
+    """One request to an OpenAI-shaped server: the path after ``/v1``, and the JSON object to post."""
+
+    path: str
+    body: Mapping[str, Any]
 
 
 class Client(Protocol):
@@ -47,8 +54,16 @@ class CarefulClient(Client, Protocol):
         """Whether the answer has the form that was asked for."""
         ...
 
-    async def correct(self, question: Question, answer: Answer) -> Answer:
-        """The answer to one further request that shows the model what was wrong with its first.
+    def pause(self) -> float:
+        """Seconds until the provider will take another request, as its last answer said; told once."""
+        ...
+
+    def correction(self, question: Question, answer: Answer) -> Question:
+        """The question that shows the model what was wrong with its answer; it is no longer than it need be."""
+        ...
+
+    async def correct(self, correction: Question) -> Answer:
+        """The answer to a correction, by one request.
 
         Raises:
             ModelError: as `ask` does.

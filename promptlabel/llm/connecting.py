@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from promptlabel.errors import Fault, InputError
-from promptlabel.llm.client import Client
-from promptlabel.settings import CONFIGURATION_FILE, ModelSettings
+from importlib.util import find_spec
 
-_NOT_IN_PROCESS = (
-    "vLLM does not run in this process yet: start `vllm serve` and give "
-    "model: hosted_vllm/NAME with api_base: http://127.0.0.1:8000/v1"
-)
+from promptlabel.errors import MissingExtraError
+from promptlabel.llm.client import Client
+from promptlabel.settings import ModelSettings
 
 
 def connect(name: str, settings: ModelSettings) -> Client:
     """The client for the project's model `name`; nothing is sent and no weights are read yet.
 
     Raises:
-        InputError: the script of a scripted model is wrong, an optional library is missing, or the engine is vLLM's own.
+        InputError: the script of a scripted model is wrong, or weights, vocabulary or an optional library are missing.
     """
     match settings.provider:
         case "local":
@@ -28,7 +25,9 @@ def connect(name: str, settings: ModelSettings) -> Client:
 
             return ScriptedClient(name, settings)
         case "vllm":
-            raise InputError(Fault(_NOT_IN_PROCESS, CONFIGURATION_FILE, key=f"models.{name}.provider"))
+            from promptlabel.llm.in_process import InProcessClient
+
+            return InProcessClient(name, settings)
         case "litellm":
             return _hosted(name, settings)
 
@@ -38,6 +37,12 @@ def _hosted(name: str, settings: ModelSettings) -> Client:
         from promptlabel.llm.served import ServedClient
 
         return ServedClient(name, settings)
+    if (settings.model or "").startswith("vertex_ai") and not _has_google_auth():
+        raise MissingExtraError("google-auth, which Vertex AI needs,", "pip install 'promptlabel[vertex]'")
     from promptlabel.llm.hosted import HostedClient
 
     return HostedClient(name, settings)
+
+
+def _has_google_auth() -> bool:
+    return find_spec("google") is not None and find_spec("google.auth") is not None

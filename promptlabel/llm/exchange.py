@@ -38,6 +38,7 @@ class Requests:
             chance.sleep,
             limits.requests_per_minute,
             limits.tokens_per_minute,
+            slow=limits.deadline / 2,
         )
         self._client = client
         self._careful = client if isinstance(client, CarefulClient) else None
@@ -58,7 +59,9 @@ class Requests:
         result = await self._ask(ask, job.question)
         attempt = self._attempt(job, result, at, self._chance.clock() - started)
         self._account.settle(reservation, attempt.usd)
-        self.gate.leave(admitted, result if isinstance(result, ModelError) else None)
+        self.gate.leave(admitted, result if isinstance(result, ModelError) else None, attempt.seconds)
+        if self._careful is not None:
+            self.gate.pause(self._careful.pause())
         return Exchange(result, attempt, admitted.probe)
 
     async def _leave(self, question: Question) -> tuple[Pass, Reservation] | None:

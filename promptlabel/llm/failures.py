@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -73,6 +74,9 @@ _ADVICE: Final[Mapping[str, str]] = {
     "bad_address": "the address cannot be used: check `api_base`",
 }
 _EXCERPT = 300
+_SCARCE: Final = 0.02
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class UnusableAnswerError(ModelError):
@@ -135,6 +139,33 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     told = headers.get("retry-after")
     seconds = _number(told)
     return seconds if seconds is not None else _seconds_until(told, now)
+
+
+def wait_for_room(headers: Mapping[str, str]) -> float:
+    """Seconds until a provider takes one more request, by its ``x-ratelimit-*`` headers; 0 while there is room.
+
+    They tell what is left and when all of the limit is back; a bucket that fills steadily has room for one
+    after that time divided by the limit. Of tokens a fiftieth of the limit counts as none left.
+    """
+    return max(_wait_for(headers, "requests", 1.0), _wait_for(headers, "tokens", _SCARCE))
+
+
+def _wait_for(headers: Mapping[str, str], what: str, least: float) -> float:
+    left = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+    limit = _number(headers.get(f"x-ratelimit-limit-{what}"))
+    reset = _duration(headers.get(f"x-ratelimit-reset-{what}", ""))
+    if left is None or not limit or reset is None:
+        return 0.0
+    needed = least if least >= 1 else least * limit
+    return 0.0 if left >= needed else min(reset, reset * needed / max(1.0, limit - left))
+
+
+def _duration(text: str) -> float | None:
+    """Seconds of ``1s``, ``6m0s``, ``20ms``, ``1h2m3.5s`` or a plain number."""
+    parts = _PART.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return _number(text)
 
 
 def _number(text: str | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -11,6 +12,7 @@ from promptlabel.errors import ModelError
 from promptlabel.llm.failures import OUTAGE
 
 _SUCCESSES_PER_SLOT: Final = 8
+_KEPT_AFTER_A_TIMEOUT: Final = 0.7
 _FEWEST_FAILURES: Final = 10
 _SHARE_OF_FAILURES: Final = 4
 _FIRST_PROBE: Final = 1.0
@@ -18,18 +20,20 @@ _LONGEST_PROBE: Final = 30.0
 
 
 class Pass(NamedTuple):
-    """Leave to send one request: since which hold, and whether it alone tries the server out."""
+    """Leave to send one request: since which hold and which narrowing, and whether it alone tries the server out."""
 
     epoch: int
     probe: bool
+    narrowing: int = 0
 
 
 class Gate:
     """Lets requests of one model leave.
 
     One request goes first, alone, so that a bad key costs one call. After its success up to `ceiling` are
-    open at once. Each 429 says that one too many was open and takes a place away; every 8 successes give one
-    back. A wait that the server asks for holds everybody, and so does a row of failures as long as a quarter
+    open at once. Each 429, and each answer that took half of its deadline, says that one too many was open and
+    takes a place away; every 8 successes give one back. A request that ran out of time leaves 7 places of 10,
+    once for all that were open with it. A wait that the server asks for holds everybody, and so does a row of failures as long as a quarter
     of the ceiling (circuit breaker); afterwards one request tries alone again.
     """
 
@@ -40,8 +44,11 @@ class Gate:
         sleep: Callable[[float], Awaitable[None]],
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
+        slow: float = math.inf,
     ) -> None:
         self.in_flight = 0
+        self._slow = slow
+        self._narrowing = 0
         self._ceiling = ceiling
         self._window = float(ceiling)
         self._failures_to_open = max(_FEWEST_FAILURES, ceiling // _SHARE_OF_FAILURES)
@@ -64,16 +71,20 @@ class Gate:
         while True:
             await self._opened()
             self.in_flight += 1
-            admitted = Pass(self._epoch, self._probing)
+            admitted = Pass(self._epoch, self._probing, self._narrowing)
             self._probe_is_out |= admitted.probe
             if await self._kept_pace(tokens, admitted) and self._held_until <= self._clock():
                 return admitted
             self.withdraw(admitted)
 
-    def leave(self, admitted: Pass, error: ModelError | None = None) -> None:
-        """Nothing; the gate learns how the request ended."""
+    def leave(self, admitted: Pass, error: ModelError | None = None, seconds: float = 0.0) -> None:
+        """Nothing; the gate learns how the request ended, and after how long."""
+        if error is not None and error.cause == "timeout":
+            self._narrow(admitted)
+        elif seconds > self._slow:
+            self._window = max(1.0, self._window - 1)
         if error is None:
-            self._succeeded(admitted)
+            self._succeeded(admitted, grows=seconds <= self._slow)
         elif error.cause == "rate_limit":
             self._window = max(1.0, self._window - 1)
             self._failed(admitted, error.retry_after)
@@ -83,6 +94,10 @@ class Gate:
             self._succeeded(admitted)
         self.withdraw(admitted)
 
+    def pause(self, seconds: float) -> None:
+        """Nothing; no request leaves for so long, because the provider says that none is left."""
+        self._held_until = max(self._held_until, self._clock() + seconds)
+
     def withdraw(self, admitted: Pass) -> None:
         """Nothing; the pass is given back and nothing is learned from it."""
         self.in_flight -= 1
@@ -90,7 +105,12 @@ class Gate:
             self._probe_is_out = False
         self._wake(1)
 
-    def _succeeded(self, admitted: Pass) -> None:
+    def _narrow(self, admitted: Pass) -> None:
+        if admitted.narrowing == self._narrowing:
+            self._narrowing += 1
+            self._window = max(1.0, self._window * _KEPT_AFTER_A_TIMEOUT)
+
+    def _succeeded(self, admitted: Pass, *, grows: bool = True) -> None:
         self._has_answered = True
         self._failures = 0
         if admitted.epoch != self._epoch:
@@ -99,7 +119,7 @@ class Gate:
         if self._probing:
             self._probing = False
             self._wake(self.window)
-        elif self._window < self._ceiling:
+        elif grows and self._window < self._ceiling:
             self._window = min(self._ceiling, self._window + 1 / _SUCCESSES_PER_SLOT)
             self._wake(1)
 

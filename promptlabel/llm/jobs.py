@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from promptlabel.errors import ModelError
 from promptlabel.records import Answer, Attempt, Question, RegisteredRule
@@ -27,16 +28,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job; `attempts` holds every request sent for it (those of a shared request once)."""
+    """What came of a job, and the requests sent for it that were not handed over before.
+
+    `result` is None where nothing is decided yet, or ever in this run: keep the attempts, write no vote.
+    """
 
     job: Job
-    result: Answer | ModelError
+    result: Answer | ModelError | None
     attempts: tuple[Attempt, ...] = ()
-
-    @property
-    def pending(self) -> bool:
-        """Whether nothing was decided because the run was stopped: keep the attempts, write no vote."""
-        return isinstance(self.result, ModelError) and self.result.permanent
 
 
 Deliver = Callable[[Outcome], Awaitable[None]]
@@ -121,13 +120,17 @@ class SendReport:
         self.causes[attempt.cause] += 1
 
 
-class Feed:
-    """The next job of an iterator of either kind; an asynchronous one is asked by one worker at a time."""
+Jobs: TypeAlias = Iterable[Job] | AsyncIterable[Iterable[Job]]
+"""Jobs that are at hand, or batches of them that have to be waited for."""
 
-    def __init__(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+
+class Feed:
+    """The next of many jobs; batches of them are waited for by one worker at a time."""
+
+    def __init__(self, jobs: Jobs) -> None:
         self.exhausted = False
         self._lock = asyncio.Lock()
-        self._later: AsyncIterator[Job] | None = None
+        self._later: AsyncIterator[Iterable[Job]] | None = None
         self._now: Iterator[Job] = iter(())
         if isinstance(jobs, AsyncIterable):
             self._later = aiter(jobs)
@@ -139,14 +142,24 @@ class Feed:
         """Whether a worker is waiting for the next job already."""
         return self._lock.locked()
 
+    def at_hand(self) -> Job | None:
+        """The next job, or None where it has to be waited for, and after the last."""
+        job = next(self._now, None)
+        if job is None and self._later is None:
+            self.exhausted = True
+        return job
+
     async def next(self) -> Job | None:
         """The next job, or None after the last."""
-        if self.exhausted:
-            return None
-        if self._later is None:
-            job = next(self._now, None)
-        else:
-            async with self._lock:
-                job = None if self.exhausted else await anext(self._later, None)
-        self.exhausted = job is None
+        async with self._lock:
+            while (job := self.at_hand()) is None and not self.exhausted:
+                await self._turn()
         return job
+
+    async def _turn(self) -> None:
+        """Nothing; the next batch is at hand."""
+        batch = await anext(self._later, None) if self._later else None
+        if batch is None:
+            self.exhausted = True
+        else:
+            self._now = iter(batch)

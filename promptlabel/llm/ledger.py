@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-_ROUNDING = 1e-12
+_ROUNDING: Final = 1e-12
+_AHEAD: Final = 1.5
+
+
+class InFlight(NamedTuple):
+    """What requests that are open may cost together, and how many they are."""
+
+    usd: float
+    calls: int
 
 
 @dataclass(slots=True)
@@ -25,6 +35,11 @@ class Account:
     Args:
         limit_usd, limit_calls: the most that may ever be spent; None is no limit.
         spent_usd, spent_calls: what was spent before.
+        remember: told the most that will be in flight before so much is, so that it can be written down: it
+            grows by half each time, and never beyond what is left.
+
+    Attributes:
+        remembered: what was last told, None before the first request.
     """
 
     def __init__(
@@ -34,7 +49,10 @@ class Account:
         *,
         spent_usd: float = 0.0,
         spent_calls: int = 0,
+        remember: Callable[[InFlight], None] | None = None,
     ) -> None:
+        self.remembered: InFlight | None = None
+        self._remember = remember
         self.limit_usd = limit_usd
         self.limit_calls = limit_calls
         self.spent_usd = spent_usd
@@ -51,6 +69,7 @@ class Account:
             return None
         self._reserved += usd
         self._open += 1
+        self._write_down()
         return Reservation(usd)
 
     async def settlement(self) -> bool:
@@ -80,6 +99,20 @@ class Account:
         if self.limit_usd is None:
             return True
         return self.spent_usd + self._reserved + usd <= self.limit_usd + _ROUNDING
+
+    def _write_down(self) -> None:
+        known = self.remembered or InFlight(0.0, 0)
+        if self._remember is None or (self._reserved <= known.usd and self._open <= known.calls):
+            return
+        self.remembered = InFlight(
+            self._at_most(self.limit_usd, self.spent_usd, max(known.usd, _AHEAD * self._reserved)),
+            int(self._at_most(self.limit_calls, self.spent_calls, max(known.calls, _AHEAD * self._open + 1))),
+        )
+        self._remember(self.remembered)
+
+    @staticmethod
+    def _at_most(limit: float | None, spent: float, wanted: float) -> float:
+        return wanted if limit is None else min(wanted, limit - spent)
 
     def _release(self, reservation: Reservation) -> None:
         self._open -= 1

@@ -31,19 +31,31 @@ class TokenPrice:
         fresh = max(0, usage.input_tokens - usage.cached_tokens)
         return fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output
 
+    def times(self, factor: float) -> TokenPrice:
+        """The price, every part of it times the factor."""
+        return TokenPrice(self.input * factor, self.output * factor, self.cached * factor)
+
 
 FREE: Final = TokenPrice(0.0, 0.0, 0.0)
 
 
 def token_price(settings: ModelSettings, *, batch: bool = False) -> TokenPrice | None:
-    """The model's price, with the provider's discount for batch files where asked; None where it is unknown."""
-    if settings.price is not None:
-        per_input, per_output = settings.price.input / _MILLION, settings.price.output / _MILLION
-        return TokenPrice(per_input, per_output, per_input)
-    entry = bundled_entry(settings.model or "")
-    if entry and "input_cost_per_token" in entry:
-        return _bundled_price(entry, "_batches" if batch else "")
-    return None
+    """The model's price, None where it is unknown; of a batch file: the project's discount, else LiteLLM's price."""
+    price = _own_price(settings)
+    discount = settings.batch_discount if batch else None
+    if price is None:
+        entry = bundled_entry(settings.model or "")
+        if not entry or "input_cost_per_token" not in entry:
+            return None
+        price = _bundled_price(entry, "_batches" if batch and discount is None else "")
+    return price.times(1 - (discount or 0.0))
+
+
+def _own_price(settings: ModelSettings) -> TokenPrice | None:
+    if settings.price is None:
+        return None
+    per_input, per_output = settings.price.input / _MILLION, settings.price.output / _MILLION
+    return TokenPrice(per_input, per_output, per_input)
 
 
 @lru_cache(maxsize=64)
@@ -56,11 +68,21 @@ def bundled_entry(model: str) -> Mapping[str, Any] | None:
     if path is None:
         return None
     table = orjson.loads(path.read_bytes())
-    provider, _, bare = model.partition("/")
-    entry = table.get(model)
-    if entry is None and bare in table and table[bare].get("litellm_provider") == provider:
-        entry = table[bare]
+    entry = table.get(model) or _of_provider(table, *_provider_and_model(model))
     return entry if isinstance(entry, dict) else None
+
+
+def _provider_and_model(model: str) -> tuple[str, str]:
+    """The provider and the model's bare name, without the way Bedrock is to be asked (``bedrock/converse/...``)."""
+    provider, _, bare = model.partition("/")
+    return provider, bare.removeprefix("converse/").removeprefix("invoke/") if provider == "bedrock" else bare
+
+
+def _of_provider(table: Mapping[str, Any], provider: str, bare: str) -> Mapping[str, Any] | None:
+    """The entry of a bare name, if it is the provider's: the map says ``bedrock_converse`` and the like too."""
+    entry = table.get(bare)
+    known = str(entry.get("litellm_provider")) if isinstance(entry, dict) else ""
+    return entry if known == provider or known.startswith((f"{provider}-", f"{provider}_")) else None
 
 
 def bundled_file(name: str) -> Path | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -15,7 +15,7 @@ from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
 from promptlabel.llm.exchange import Ask, Requests
 from promptlabel.llm.failures import OF_THE_RULE, RETRIED
-from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Limits, Outcome, SendReport
+from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Jobs, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.records import Answer, Attempt
 
@@ -49,8 +49,14 @@ class Sender:
     """
 
     def __init__(
-        self, client: Client, limits: Limits, account: Account, chance: Chance | None = None
+        self,
+        client: Client,
+        limits: Limits,
+        account: Account,
+        chance: Chance | None = None,
+        record: Callable[[Attempt], None] | None = None,
     ) -> None:
+        self._record = record
         self.report = SendReport()
         self._client = client
         self._careful = client if isinstance(client, CarefulClient) else None
@@ -69,11 +75,11 @@ class Sender:
         """How many requests are open."""
         return self._requests.gate.in_flight
 
-    async def run(self, jobs: Iterable[Job] | AsyncIterable[Job], deliver: Deliver) -> SendReport:
+    async def run(self, jobs: Jobs, deliver: Deliver) -> SendReport:
         """The report, once every job has been delivered or the run was stopped.
 
-        Jobs are delivered in the order of their answers, those that a stop left undecided only if something
-        was sent for them.
+        Jobs are delivered in the order of their answers. Before that, each request that decided nothing is
+        handed over when it ends: a run that is killed must not forget what it paid.
 
         Raises:
             Exception: whatever `jobs` or `deliver` raised; requests in flight are then cut off.
@@ -81,12 +87,6 @@ class Sender:
         self._jobs = Feed(jobs)
         self._deliver = deliver
         await self._crew.run(self._limits.concurrency, self._work)
-        for pending in self._open.values():
-            if pending.attempts:
-                undecided = ModelError(
-                    self.report.message, cause=self.report.stopped or "stopped", permanent=True
-                )
-                await deliver(Outcome(pending.job, undecided, tuple(pending.attempts)))
         return self.report
 
     def stop(self, cause: str = "interrupted", message: str = "the run was interrupted") -> None:
@@ -110,8 +110,10 @@ class Sender:
             self._crew.leave_if_stopped()
             if self._retry_is_next():
                 return await self._next_retry()
-            with self._crew.waiting:
-                job = await self._jobs.next()
+            job = self._jobs.at_hand()
+            if job is None and not self._jobs.exhausted:
+                with self._crew.waiting:
+                    job = await self._jobs.next()
             if job is None and not self._retries:
                 return None
             pending = job and await self._admit(job)
@@ -147,24 +149,28 @@ class Sender:
 
     # --- one question
     async def _well_formed(self, pending: _Pending) -> Answer:
-        answer = await self._request(pending, self._client.ask)
+        answer = await self._request(pending, self._client.ask, pending.job)
         careful = self._careful
         if careful is None or pending.attempts[-1].cause == "ok":
             return answer
+        await self._book(pending)
         try:
-            return await self._request(pending, lambda question: careful.correct(question, answer))
+            correction = replace(pending.job, question=careful.correction(pending.job.question, answer))
+            return await self._request(pending, careful.correct, correction)
         except ModelError as error:
             if error.permanent:
                 raise
-            return answer
+            return answer  # what a failed correction cost goes with it
 
-    async def _request(self, pending: _Pending, ask: Ask) -> Answer:
-        exchange = await self._requests.send(pending.job, ask)
+    async def _request(self, pending: _Pending, ask: Ask, job: Job) -> Answer:
+        exchange = await self._requests.send(job, ask)
         if exchange is None:
             self.stop("budget", "the budget is used up: raise `budget` to go on where this stopped")
             raise ModelError(self.report.message, cause="budget", permanent=True)
         pending.attempts.append(exchange.attempt)
         self.report.count(exchange.attempt)
+        if self._record is not None:
+            self._record(exchange.attempt)
         if isinstance(exchange.result, Answer):
             self._answered_at = self._chance.clock()
             return exchange.result
@@ -175,12 +181,21 @@ class Sender:
     async def _failed(self, pending: _Pending, error: ModelError) -> None:
         self._stop_if_hopeless(error)
         may_pass = error.cause in RETRIED
-        if error.permanent or error.cause == "stopped" or (may_pass and self.report.stopped):
-            return
-        if not may_pass or self._is_spent(pending):
+        undecided = error.permanent or error.cause == "stopped" or (may_pass and self.report.stopped)
+        if undecided:
+            await self._book(pending)
+        elif not may_pass or self._is_spent(pending):
             await self._finish(pending, error)
         else:
+            await self._book(pending)
             self._retry_later(pending, error.retry_after or 0.0)
+
+    async def _book(self, pending: _Pending) -> None:
+        """Nothing; the requests sent so far are handed over, though they decided nothing."""
+        attempts = tuple(pending.attempts)
+        pending.attempts.clear()
+        if attempts:
+            await self._deliver(Outcome(pending.job, None, attempts))
 
     def _stop_if_hopeless(self, error: ModelError) -> None:
         silent_for = self._chance.clock() - self._answered_at

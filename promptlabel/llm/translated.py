@@ -50,7 +50,7 @@ class Translated:
         try:
             completion = await litellm.acompletion(**self._fields(question, messages(question)), **_ONCE)
         except OpenAIError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
         return self._read(completion, question)
 
     async def instruct(self, question: Question, chat: Chat) -> Answer:
@@ -69,7 +69,7 @@ class Translated:
         except _instructor_errors() as error:
             completion = error.last_completion
             if completion is None:
-                raise _failure(error.__cause__ or error) from None
+                raise failure(error.__cause__ or error) from None
         return self._read(completion, question)
 
     async def close(self) -> None:
@@ -133,7 +133,7 @@ def _instructor_errors() -> tuple[type[Any], ...]:
     return InstructorRetryException, IncompleteOutputException
 
 
-def _failure(error: BaseException) -> ModelError:
+def failure(error: BaseException) -> ModelError:
     """The error for an exception of LiteLLM's: by its class where that says more than its status."""
     litellm = load_litellm()
     if isinstance(error, ModelError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.request import getproxies_environment
 
 from promptlabel.errors import ModelError
-from promptlabel.llm.failures import UnusableAnswerError, from_response
+from promptlabel.llm.failures import UnusableAnswerError, from_response, wait_for_room
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,6 +46,7 @@ class Wire:
         self._connections = connections
         self._now = now
         self._session: aiohttp.ClientSession | None = None
+        self._pause = 0.0
 
     async def post(self, body: bytes) -> bytes:
         """The body of the server's answer.
@@ -64,9 +65,16 @@ class Wire:
                 received = await self._read(response)
         except (aiohttp.ClientError, OSError) as error:
             raise self._failure(error) from None
+        if "x-ratelimit-remaining-requests" in response.headers:
+            self._pause = max(self._pause, wait_for_room(response.headers))
         if response.status != 200:
             raise from_response(response.status, response.headers, self._without_key(received), self._now())
         return received
+
+    def pause(self) -> float:
+        """Seconds that answers since the last call asked to leave before the next request."""
+        pause, self._pause = self._pause, 0.0
+        return pause
 
     async def close(self) -> None:
         """Nothing; the connections are closed."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from promptlabel.labelmodel.anchored import Anchored
-from promptlabel.labelmodel.balance import LEAST_GOLD
-from promptlabel.labelmodel.base import Labelled
+from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
+from promptlabel.labelmodel.base import GoldRows
 from promptlabel.labelmodel.majority import Majority
 from promptlabel.labelmodel.patterns import group
 from promptlabel.labelmodel.worth import Advice, RuleWorth, rule_worth
-from promptlabel.pipeline.fit import balance_of, gold_column
+from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, RuleKind
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import Spent, VoteTable
 from promptlabel.votes.analysis import VoteAnalysis, analyze_votes
+from promptlabel.votes.dependence import Dependence
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class RuleRow:
     """One rule and model; shares are of all traces, accuracy and its interval None without gold.
 
     Attributes:
+        usd_per_useful_vote: what a vote that is right has cost, None where nothing is known to be right.
         adds: how much lower the log-loss of all rules together is on gold with this one, in nats; None with little gold.
         advice: whether to keep, pay for, fix or drop it, ``unknown`` with little gold.
     """
@@ -44,18 +46,39 @@ class RuleRow:
     accuracy_low: float | None
     accuracy_high: float | None
     usd: float
+    usd_per_useful_vote: float | None
     adds: float | None
     advice: Advice
 
 
 @dataclass(frozen=True, slots=True)
+class Redundant:
+    """Two rules, the first with its model, whose errors correlate by half or more."""
+
+    rule: str
+    model: str
+    repeats: str
+    repeats_model: str
+    error_correlation: float
+
+
+@dataclass(frozen=True, slots=True)
 class AnalyzeReport:
-    """A row a rule; `n_eff` is how many independent votes the rules amount to, `n_eff_source` how it was found."""
+    """A row a rule, and how many independent votes the rules amount to.
+
+    Attributes:
+        n_eff: of all rules; without gold it is an upper bound.
+        n_eff_source: ``gold``, ``agreement`` or ``none``, as in `Dependence`.
+        n_eff_by_family: the same of all prompts of one model, and of all code rules.
+        redundant: pairs of rules that repeat one another, worst first.
+    """
 
     task: str
     rules: tuple[RuleRow, ...]
     n_eff: float | None
     n_eff_source: str
+    n_eff_by_family: Mapping[str, float]
+    redundant: tuple[Redundant, ...]
 
 
 def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
@@ -65,25 +88,53 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
     analysis = analyze_votes(table.votes, gold=gold, n_classes=len(task.labels))
     by_rule = workspace.store.cost(task.name)
     costs = [by_rule.get((rule.rule, rule.model), Spent(0.0, 0)) for rule in table.rules]
-    worths = _worths(task, table, gold, [cost.usd for cost in costs])
+    random = drawn_at_random(workspace, task, table)
+    worths = _worths(task, table, gold, random, [cost.usd for cost in costs])
     rows = tuple(
         _row(rule, analysis, column, costs[column], worths.get(column))
         for column, rule in enumerate(table.rules)
     )
-    return AnalyzeReport(task.name, rows, analysis.n_eff if rows else None, analysis.n_eff_source)
+    return AnalyzeReport(
+        task=task.name,
+        rules=rows,
+        n_eff=analysis.n_eff if rows else None,
+        n_eff_source=analysis.n_eff_source,
+        n_eff_by_family=analysis.dependence.by_family(_families(table.rules)),
+        redundant=_redundant(table.rules, analysis.dependence),
+    )
+
+
+def _families(rules: Sequence[RegisteredRule]) -> dict[str, list[int]]:
+    """The columns of each model's prompts, and of the rules in code."""
+    families: dict[str, list[int]] = {}
+    for column, rule in enumerate(rules):
+        families.setdefault(rule.model, []).append(column)
+    return families
+
+
+def _redundant(rules: Sequence[RegisteredRule], dependence: Dependence) -> tuple[Redundant, ...]:
+    return tuple(
+        Redundant(rules[i].rule, rules[i].model, rules[j].rule, rules[j].model, correlation)
+        for i, j, correlation in dependence.redundant_pairs()
+    )
 
 
 def _worths(
-    task: Task, table: VoteTable, gold: npt.NDArray[np.int64], costs: Sequence[float]
+    task: Task,
+    table: VoteTable,
+    gold: npt.NDArray[np.int64],
+    random: npt.NDArray[np.bool_],
+    costs: Sequence[float],
 ) -> dict[int, RuleWorth]:
     """What each column adds to the rules weighed together, nothing with little gold."""
     rows = np.flatnonzero(gold >= 0)
     if len(rows) < LEAST_GOLD:
         return {}
-    patterns, inverse = group(table.votes, len(task.labels))
-    labelled = Labelled(patterns.take(inverse[rows]), gold[rows])
-    balance = np.array(balance_of(task) or [1 / len(task.labels)] * len(task.labels))
-    return {worth.rule: worth for worth in rule_worth(_panel, patterns, labelled, lambda _: balance, costs)}
+    patterns, inverse = group(table.votes, len(task.labels), table.soft)
+    labelled = GoldRows(rows, gold[rows], random[rows]).labelled(patterns, inverse)
+    given = balance_of(task)
+    balance = ClassBalance(None if given is None else np.array(given), len(task.labels))
+    return {worth.rule: worth for worth in rule_worth(_panel, patterns, labelled, balance, costs)}
 
 
 def _panel() -> Anchored:
@@ -108,6 +159,7 @@ def _row(
         accuracy_low=_known(analysis.accuracy_low[column]),
         accuracy_high=_known(analysis.accuracy_high[column]),
         usd=spent.usd,
+        usd_per_useful_vote=_known(worth.usd_per_useful_vote) if worth else None,
         adds=worth.marginal_log_loss if worth else None,
         advice=worth.advice if worth else "unknown",
     )

@@ -11,7 +11,7 @@ from promptlabel.errors import Fault, ModelError, PromptlabelError, raise_if_any
 from promptlabel.llm.client import Client
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.jobs import Job
-from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, vote_key
+from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, unasked_vote, vote_key
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
@@ -59,13 +59,12 @@ class Wanted:
         """The vote's question, for a sender."""
         return Job(self.question, self.request, self.asking.rule, self)
 
-    def answered(self, answer: Answer) -> Vote:
-        """The vote that this answer amounts to."""
-        return answered_vote(self.asking.prompt, self.asking.rule, self.trace, self.question, answer)
-
-    def failed(self, error: ModelError) -> Vote:
-        """The dead letter that this failure leaves."""
-        return failed_vote(self.asking.rule, self.trace, self.question.sample, error, self.request)
+    def vote(self, result: Answer | ModelError) -> Vote:
+        """The vote that this answer amounts to, or the dead letter that this failure leaves."""
+        if isinstance(result, ModelError):
+            return failed_vote(self.asking.rule, self.trace, self.question.sample, result, self.request)
+        asking, sample = self.asking, self.question.sample
+        return answered_vote(asking.prompt, asking.rule, self.trace, sample, self.request, result)
 
 
 def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
@@ -76,9 +75,18 @@ def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
 def _located(project: Project, name: str) -> ModelSettings:
     """The model's settings; files they name are looked for from the project's folder."""
     settings = project.settings.models[name]
-    files = ("tokenizer",) if settings.provider == "litellm" else ("model", "tokenizer")
+    files = ("tokenizer",) if settings.provider == "litellm" else ("model", "tokenizer", "python")
     named = {key: getattr(settings, key) for key in files}
-    return settings.model_copy(update={key: str(project.root / path) for key, path in named.items() if path})
+    return settings.model_copy(
+        update={
+            key: str(project.root / path) for key, path in named.items() if path and not _on_path(key, path)
+        }
+    )
+
+
+def _on_path(key: str, path: str) -> bool:
+    """Whether an interpreter is named as a shell would find it."""
+    return key == "python" and "/" not in path
 
 
 def askings(
@@ -130,8 +138,10 @@ def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted |
 
 
 def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:
-    """The vote that is wanted of the trace, or its dead letter where the prompt cannot be rendered for it."""
+    """The vote that is wanted of the trace; where nothing is to be asked an abstention, or a dead letter."""
     try:
+        if not asking.prompt.applies(trace):
+            return unasked_vote(asking.rule, trace, sample)
         question = asking.question(trace, sample)
     except PromptlabelError as error:
         return failed_vote(asking.rule, trace, sample, error)

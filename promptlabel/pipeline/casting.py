@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from promptlabel.errors import ModelError, PromptlabelError
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
-from promptlabel.rules.heuristic import Heuristic
+from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.votes.parsing import read_vote
 
@@ -41,30 +42,38 @@ def _whose(rule: RegisteredRule, trace: Trace, sample: int = 0) -> _Whose:
     )
 
 
-def code_vote(heuristic: Heuristic, rule: RegisteredRule, trace: Trace) -> Vote:
-    """What the heuristic says of the trace; an exception inside it costs this one vote, not the run."""
+def code_votes(code: CodeRule, rule: RegisteredRule, traces: Sequence[Trace]) -> list[Vote]:
+    """What the rule says of each trace; an exception inside it costs that one vote, not the run."""
+    said = code.labels_of(traces)
+    return [_code_vote(rule, trace, label) for trace, label in zip(traces, said, strict=True)]
+
+
+def _code_vote(rule: RegisteredRule, trace: Trace, said: str | PromptlabelError | None) -> Vote:
     whose = _whose(rule, trace)
-    try:
-        label = heuristic.label(trace)
-    except PromptlabelError as error:
-        return Vote(**whose, status="error", cause=_cause(error))
-    if label is None:
+    if isinstance(said, PromptlabelError):
+        return Vote(**whose, status="error", cause=_cause(said))
+    if said is None:
         return Vote(**whose, status="abstain")
-    return Vote(**whose, status="vote", label=label, confidence=1.0)
+    return Vote(**whose, status="vote", label=said, confidence=1.0)
+
+
+def unasked_vote(rule: RegisteredRule, trace: Trace, sample: int) -> Vote:
+    """The abstention of a rule whose `when` the trace does not meet."""
+    return Vote(**_whose(rule, trace, sample), status="abstain")
 
 
 def answered_vote(
-    prompt: PromptRule, rule: RegisteredRule, trace: Trace, question: Question, answer: Answer
+    prompt: PromptRule, rule: RegisteredRule, trace: Trace, sample: int, request: str, answer: Answer
 ) -> Vote:
     """The vote that an answer of a model amounts to, malformed where it names none of the rule's answers."""
     said = read_vote(prompt, answer)
     return Vote(
-        **_whose(rule, trace, question.sample),
+        **_whose(rule, trace, sample),
         status=said.status,
         label=said.label,
         confidence=said.confidence,
         distribution=said.distribution,
-        request=request_digest(rule.model_hash, question),
+        request=request,
         raw=answer,
         cause=said.cause,
         rationale=said.rationale,

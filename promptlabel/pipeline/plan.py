@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from promptlabel.llm.batches import BatchClient
+from promptlabel.llm.client import Client
 from promptlabel.pipeline.asking import Asking, Wanted, interleaved, wanted
 from promptlabel.pipeline.vote import all_askings, require_rules
 from promptlabel.pipeline.workspace import Workspace
@@ -49,11 +51,13 @@ class PlanReport:
     fits: bool
 
 
-def plan(workspace: Workspace, *, rules: Sequence[str] = (), limit: int | None = None) -> PlanReport:
+def plan(
+    workspace: Workspace, *, rules: Sequence[str] = (), limit: int | None = None, batch: bool = False
+) -> PlanReport:
     """The plan for exactly what `vote` would do now with the same options."""
     require_rules(workspace.tasks, rules)
     asked = all_askings(workspace, rules)
-    rows = _rows(workspace, asked, limit)
+    rows = _rows(workspace, asked, limit, batch=batch)
     calls, usd = sum(row.calls for row in rows), sum(row.usd for row in rows)
     budget, spent = workspace.project.settings.budget, workspace.store.spent()
     usd_left = None if budget.usd is None else max(0.0, budget.usd - spent.usd)
@@ -72,7 +76,7 @@ def plan(workspace: Workspace, *, rules: Sequence[str] = (), limit: int | None =
     )
 
 
-def _rows(workspace: Workspace, asked: Sequence[Asking], limit: int | None) -> list[PlanRow]:
+def _rows(workspace: Workspace, asked: Sequence[Asking], limit: int | None, *, batch: bool) -> list[PlanRow]:
     rows = {id(asking): PlanRow(asking.rule.task, asking.rule.rule, asking.rule.model) for asking in asked}
     seen: set[str] = set()
     for chunk in interleaved([wanted(workspace.store, asking, limit) for asking in asked]):
@@ -86,5 +90,9 @@ def _rows(workspace: Workspace, asked: Sequence[Asking], limit: int | None) -> l
                 seen.add(item.request)
                 client = item.asking.client
                 usage = client.count_tokens(item.question)
-                row.count(usage, client.price(usage))
+                row.count(usage, _price(client, usage, batch=batch))
     return list(rows.values())
+
+
+def _price(client: Client, usage: Usage, *, batch: bool) -> float:
+    return client.batch_price(usage) if batch and isinstance(client, BatchClient) else client.price(usage)

@@ -1,32 +1,32 @@
-"""`preview`: one rule on a few traces and on its own examples; what is asked is kept and never paid twice."""
+"""`preview`: one rule on a few traces and on its own examples, beside gold, other rules and its committed version."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
 
 from promptlabel.errors import Fault, fail, nearest
-from promptlabel.pipeline.asking import Asking, Wanted, render
-from promptlabel.pipeline.calibrating import calibrated
-from promptlabel.pipeline.casting import code_vote, request_digest
+from promptlabel.pipeline.committed import Committed, committed_rule
 from promptlabel.pipeline.gold import teaching_gold
-from promptlabel.pipeline.sending import Questions, Sent, send_all
-from promptlabel.pipeline.vote import all_askings
+from promptlabel.pipeline.trying import ExampleRow, TriedVote, try_rule
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.pipeline.writing import VoteWriter
-from promptlabel.records import Status, Trace, Vote
+from promptlabel.records import Status, Trace
+from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task
-
-EXAMPLES_OF: Final = "examples of "
-"""Prefix of the task name under which answers to a rule's own examples are kept, out of the way of votes."""
+from promptlabel.rules.prompt import PromptRule
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewRow:
-    """What the rule says of one trace, and what people said; `hash` is the digest of the request."""
+    """What the rule says of one trace, and what people and the other rules said; `hash` is the request's digest.
+
+    Attributes:
+        outside: the probability that the model gave to none of the rule's answers, where it is known.
+        others: the label that each other rule of the task has voted, by rule, those that abstained left out.
+        disagrees: the rules of `others` that voted for another label than this one.
+        before: with a comparison, what the committed version of the rule votes.
+    """
 
     trace_id: str
     model: str
@@ -37,20 +37,21 @@ class PreviewRow:
     vote: str | None
     confidence: float | None
     distribution: Mapping[str, float] | None
+    outside: float | None
     gold: str | None
     cause: str | None
+    others: Mapping[str, str] = field(default_factory=dict)
+    disagrees: Sequence[str] = ()
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ExampleRow:
-    """What the rule says of one of its own examples, numbered from 1, shown none but the others."""
+class PreviewDiff:
+    """The rule against its committed version: lines of a unified diff, and on how many of the traces it votes anew."""
 
-    number: int
-    model: str
-    expected: str
-    vote: str | None
-    status: Status
-    passed: bool
+    revision: str
+    lines: Sequence[str]
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,161 +64,106 @@ class PreviewReport:
     examples: Sequence[ExampleRow] = ()
     stopped: str | None = None
     message: str = ""
+    diff: PreviewDiff | None = None
 
 
-def preview(workspace: Workspace, rule: str, *, count: int = 20) -> PreviewReport:
+def preview(workspace: Workspace, rule: str, *, count: int = 20, diff: bool = False) -> PreviewReport:
     """The rule on up to `count` traces; up to half of them have gold to compare with.
 
     Raises:
-        InputError: when no task, or more than one, has a rule of this name.
+        InputError: when no task, or more than one, has a rule of this name; when there is nothing to compare with.
     """
-    task = _task_of(workspace.tasks, rule)
+    task, found = rule_named(workspace.tasks, rule)
     gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
-    traces = _some_traces(workspace, list(gold), count)
-    if any(prompt.name == rule for prompt in task.prompts):
-        return asyncio.run(_preview_prompt(workspace, task, rule, traces, gold))
-    return PreviewReport(rule, task.name, _code_rows(workspace, task, rule, traces, gold))
+    traces = some_traces(workspace, list(gold), count)
+    committed = committed_rule(workspace, task, found) if diff else None
+    tried = try_rule(workspace, task, found, traces)
+    before = _votes_before(workspace, task, committed, traces)
+    others = votes_of_others(workspace, task, rule, traces)
+    rows = [preview_row(row, gold, others, before.get((row.model, row.vote.trace_id))) for row in tried.votes]
+    return PreviewReport(
+        rule=rule,
+        task=task.name,
+        traces=rows,
+        examples=tried.examples,
+        stopped=tried.sent.stopped,
+        message=tried.sent.message,
+        diff=None if committed is None else _diff(committed, rows),
+    )
 
 
-def _task_of(tasks: Sequence[Task], rule: str) -> Task:
-    owners = [task for task in tasks if any(found.name == rule for found in task.rules)]
+def rule_named(tasks: Sequence[Task], rule: str) -> tuple[Task, PromptRule | CodeRule]:
+    """The rule of that name and its task.
+
+    Raises:
+        InputError: when no task, or more than one, has it.
+    """
+    owners = [(task, found) for task in tasks for found in task.rules if found.name == rule]
     if not owners:
-        fail(
-            Fault(f"no rule '{rule}'{nearest(rule, {found.name for task in tasks for found in task.rules})}")
-        )
+        names = {found.name for task in tasks for found in task.rules}
+        fail(Fault(f"no rule '{rule}'{nearest(rule, names)}"))
     if len(owners) > 1:
-        names = ", ".join(task.name for task in owners)
-        fail(Fault(f"tasks {names} each have a rule '{rule}': add --task NAME"))
+        names_of_tasks = ", ".join(task.name for task, _ in owners)
+        fail(Fault(f"tasks {names_of_tasks} each have a rule '{rule}': add --task NAME"))
     return owners[0]
 
 
-def _some_traces(workspace: Workspace, labelled: Sequence[str], count: int) -> list[Trace]:
+def some_traces(workspace: Workspace, labelled: Sequence[str], count: int) -> list[Trace]:
+    """Up to `count` traces, up to half of them among those labelled."""
     chosen = {trace.trace_id: trace for trace in workspace.store.traces(labelled[: count // 2])}
     others = (trace for trace in workspace.store.traces(limit=2 * count) if trace.trace_id not in chosen)
     return [*chosen.values(), *islice(others, count - len(chosen))]
 
 
-def _code_rows(
-    workspace: Workspace, task: Task, name: str, traces: Iterable[Trace], gold: Mapping[str, str]
-) -> list[PreviewRow]:
-    registered = task.registered(workspace.project.settings.models)
-    rule = next(found for found in registered if found.rule == name)
-    heuristic = next(found for found in task.heuristics if found.name == name)
-    return [_row(rule.model, code_vote(heuristic, rule, trace), gold) for trace in traces]
+def votes_of_others(
+    workspace: Workspace, task: Task, rule: str, traces: Sequence[Trace]
+) -> Mapping[str, Mapping[str, str]]:
+    """By trace, the labels that the task's other rules have voted: a rule's own name, or with its model's."""
+    found: dict[str, dict[str, str]] = {}
+    for owner, vote in workspace.store.votes(task.name, trace_ids=[trace.trace_id for trace in traces]):
+        if owner.rule != rule and vote.label is not None:
+            name = f"{owner.rule} ({owner.model})" if owner.kind == "prompt" else owner.rule
+            found.setdefault(vote.trace_id, {})[name] = vote.label
+    return found
 
 
-@dataclass(slots=True)
-class _Collected:
-    """Keeps every vote as it is cast."""
-
-    votes: dict[str, Vote] = field(default_factory=dict)
-
-    def begin(self, votes: int) -> None:
-        """Nothing."""
-
-    def cast(self, vote: Vote, usd: float) -> None:  # noqa: ARG002 - of the protocol
-        """Nothing; the vote is kept."""
-        self.votes[vote.key] = vote
-
-
-async def _preview_prompt(
-    workspace: Workspace, task: Task, name: str, traces: Sequence[Trace], gold: Mapping[str, str]
-) -> PreviewReport:
-    asked = [asking for asking in all_askings(workspace, (name,)) if asking.rule.task == task.name]
-    cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
-    votes, sent = await _ask(workspace, cells)
-    read = {model: own.calibrated(workspace, task, votes) for model, own in cells.items()}
-    return PreviewReport(
-        rule=name,
-        task=task.name,
-        traces=[row for model, own in cells.items() for row in own.rows(read[model], gold)],
-        examples=[row for model, own in cells.items() for row in own.example_rows(read[model])],
-        stopped=sent.stopped,
-        message=sent.message,
-    )
-
-
-async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[str, Vote], Sent]:
-    collected = _Collected()
-    writer = VoteWriter(workspace.store, collected)
-    questions = {
-        model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
-    }
-    try:
-        sent = await send_all(workspace, questions, writer)
-    finally:
-        await writer.close()
-    return collected.votes, sent
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """What is asked of one model: the rule's question on each trace, and on each of the rule's examples."""
-
-    asking: Asking
-    traces: Sequence[Wanted | Vote]
-    examples: Sequence[Wanted]
-
-    @classmethod
-    def of(cls, asking: Asking, traces: Sequence[Trace]) -> _Cells:
-        """The cells of a rule and model."""
-        return cls(asking, [render(asking, trace) for trace in traces], _example_cells(asking))
-
-    def calibrated(self, workspace: Workspace, task: Task, votes: Mapping[str, Vote]) -> dict[str, Vote]:
-        """The answered cells by vote key, calibrated over one another where the model needs it."""
-        own = [votes[cell.key] for cell in (*self.traces, *self.examples) if cell.key in votes]
-        if workspace.project.settings.models[self.asking.rule.model].calibration == "batch":
-            own = calibrated(self.asking.prompt, task, own)
-        return {vote.key: vote for vote in own}
-
-    def rows(self, votes: Mapping[str, Vote], gold: Mapping[str, str]) -> list[PreviewRow]:
-        """A row for each answered trace."""
-        model = self.asking.rule.model
-        return [
-            _row(model, votes[cell.key], gold, _prompt(cell)) for cell in self.traces if cell.key in votes
-        ]
-
-    def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
-        """A row for each answered example."""
-        numbered = enumerate(zip(self.examples, self.asking.prompt.spec.examples, strict=True), start=1)
-        return [
-            _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
-            for number, (cell, example) in numbered
-            if cell.key in votes
-        ]
-
-
-def _example_cells(asking: Asking) -> list[Wanted]:
-    """The rule's examples as questions, each shown the other examples only."""
-    apart = replace(asking.rule, task=EXAMPLES_OF + asking.rule.task)
-    aside = replace(asking, rule=apart)
-    return [
-        Wanted(aside, trace, question, request_digest(apart.model_hash, question))
-        for trace, question in asking.prompt.example_questions(decode=asking.decode, few_shot=asking.few_shot)
-    ]
-
-
-def _example_row(number: int, model: str, expected: str, vote: Vote) -> ExampleRow:
-    return ExampleRow(
-        number, model, expected, vote.label, vote.status, expected == (vote.label or vote.status)
-    )
-
-
-def _prompt(cell: Wanted | Vote) -> str | None:
-    return cell.question.prompt if isinstance(cell, Wanted) else None
-
-
-def _row(model: str, vote: Vote, gold: Mapping[str, str], prompt: str | None = None) -> PreviewRow:
+def preview_row(
+    tried: TriedVote,
+    gold: Mapping[str, str],
+    others: Mapping[str, Mapping[str, str]],
+    before: str | None = None,
+) -> PreviewRow:
+    """The row of one vote."""
+    vote = tried.vote
+    said = others.get(vote.trace_id, {})
     return PreviewRow(
         trace_id=vote.trace_id,
-        model=model,
-        prompt=prompt,
+        model=tried.model,
+        prompt=tried.prompt,
         hash=vote.request,
         answer=vote.raw.text if vote.raw else None,
         status=vote.status,
         vote=vote.label,
         confidence=vote.confidence,
         distribution=vote.distribution,
+        outside=vote.raw.outside if vote.raw else None,
         gold=gold.get(vote.trace_id),
         cause=vote.cause,
+        others=said,
+        disagrees=[name for name, label in said.items() if vote.label is not None and label != vote.label],
+        before=before,
     )
+
+
+def _votes_before(
+    workspace: Workspace, task: Task, committed: Committed | None, traces: Sequence[Trace]
+) -> dict[tuple[str, str], str]:
+    if committed is None:
+        return {}
+    tried = try_rule(workspace, task, committed.rule, traces)
+    return {(row.model, row.vote.trace_id): row.vote.label or row.vote.status for row in tried.votes}
+
+
+def _diff(committed: Committed, rows: Sequence[PreviewRow]) -> PreviewDiff:
+    changed = sum(row.before is not None and row.before != (row.vote or row.status) for row in rows)
+    return PreviewDiff(committed.revision, committed.lines, changed)

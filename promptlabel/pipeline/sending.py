@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from promptlabel.llm.client import Client
 from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
-from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
+from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
+from promptlabel.pipeline.progress import Traffic
+from promptlabel.pipeline.telemetry import tracing
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
 from promptlabel.store.contract import Store
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_FIRST_LOOK_UP: Final = 64
+_LONGEST_LOOK_UP: Final = 512
+"""Questions rendered and looked up at once: a look-up reads all stored requests, however few it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,18 @@ class Sent:
     stopped: str | None = None
     message: str = ""
 
+    def joined(self, report: SendReport, cached: int) -> Sent:
+        """The sums of this and what else was sent; of two that ended early, this one's reason."""
+        return Sent(
+            self.calls + report.calls,
+            self.cached + cached,
+            self.input_tokens + report.input_tokens,
+            self.output_tokens + report.output_tokens,
+            self.usd + report.usd,
+            self.stopped or report.stopped,
+            self.message or report.message,
+        )
+
 
 Chunk = Sequence[Wanted | Vote]
 
@@ -47,42 +66,74 @@ class Questions:
     chunks: Iterable[Chunk]
 
 
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """What is to be voted on, and the answers that were paid for before."""
+
+    items: Chunk
+    known: Mapping[str, Answer]
+
+    @property
+    def broken(self) -> list[Vote]:
+        """The dead letters of what cannot be rendered."""
+        return [item for item in self.items if isinstance(item, Vote)]
+
+    @property
+    def reused(self) -> list[Vote]:
+        """The votes of what was answered before."""
+        return [item.vote(self.known[item.request]) for item in self._wanted if item.request in self.known]
+
+    @property
+    def jobs(self) -> list[Job]:
+        """What has to be asked."""
+        return [item.job for item in self._wanted if item.request not in self.known]
+
+    @property
+    def _wanted(self) -> Iterator[Wanted]:
+        return (item for item in self.items if isinstance(item, Wanted))
+
+
 class _Delivery:
-    """Turns outcomes into votes in line for the store, and counts what took no request."""
+    """Turns outcomes into votes for the store, and counts what took no request."""
 
     def __init__(self, store: Store, writer: VoteWriter) -> None:
         self.cached = 0
         self._store = store
         self._writer = writer
 
-    async def jobs(self, chunks: Iterable[Chunk]) -> AsyncIterator[Job]:
-        """The questions that have to be asked; what was answered before, or cannot be rendered, is put at once."""
-        for chunk in chunks:
-            missing = [item for item in chunk if isinstance(item, Wanted)]
-            known = self._store.answers([item.request for item in missing])
-            for broken in (item for item in chunk if isinstance(item, Vote)):
-                await self._writer.put(broken)
-            for item in missing:
-                if item.request in known:
-                    await self._reuse(item, known[item.request])
-                else:
-                    yield item.job
+    async def jobs(self, chunks: Iterable[Chunk]) -> AsyncIterator[Sequence[Job]]:
+        """The questions that have to be asked; what was answered before, or cannot be rendered, is written at once.
+
+        While the questions of one look-up are being asked, the next are rendered and looked up.
+        """
+        source, size = iter(chunks), _FIRST_LOOK_UP
+        ahead = asyncio.create_task(self._look_up(source, size))
+        try:
+            while (looked_up := await ahead).items:
+                size = min(2 * size, _LONGEST_LOOK_UP)
+                ahead = asyncio.create_task(self._look_up(source, size))
+                self.cached += len(looked_up.reused)
+                self._writer.write([*looked_up.broken, *looked_up.reused])
+                yield looked_up.jobs
+        finally:
+            ahead.cancel()
 
     async def deliver(self, outcome: Outcome) -> None:
-        """Nothing, once the outcome's vote and attempts are in line to be written."""
+        """Nothing; the vote that the outcome amounts to is put with its attempts."""
         item = cast("Wanted", outcome.job.item)
-        if outcome.pending:
-            await self._writer.put(None, outcome.attempts)
-        elif not isinstance(outcome.result, Answer):
-            await self._writer.put(item.failed(outcome.result), outcome.attempts)
-        elif outcome.attempts:
-            await self._writer.put(item.answered(outcome.result), outcome.attempts)
-        else:
-            await self._reuse(item, outcome.result)
+        vote = None if outcome.result is None else item.vote(outcome.result)
+        self.cached += isinstance(outcome.result, Answer) and not outcome.attempts
+        await self._writer.put(vote, outcome.attempts)
 
-    async def _reuse(self, item: Wanted, answer: Answer) -> None:
-        self.cached += 1
-        await self._writer.put(item.answered(answer))
+    async def _look_up(self, chunks: Iterator[Chunk], size: int) -> _LookedUp:
+        items: list[Wanted | Vote] = []
+        for chunk in chunks:
+            items.extend(chunk)
+            if len(items) >= size:
+                break
+            await asyncio.sleep(0)
+        requests = [item.request for item in items if isinstance(item, Wanted)]
+        return _LookedUp(items, await asyncio.to_thread(self._store.answers, requests))
 
 
 async def send_all(workspace: Workspace, questions: Mapping[str, Questions], writer: VoteWriter) -> Sent:
@@ -90,26 +141,42 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
     account = open_account(workspace)
     delivery = _Delivery(workspace.store, writer)
     models = workspace.project.settings.models
-    senders = {
-        name: Sender(asked.client, Limits.of(models[name]), account) for name, asked in questions.items()
-    }
     try:
-        with _stopping_on_signals(tuple(senders.values())):
-            reports = await asyncio.gather(
-                *(
-                    senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
-                    for name, asked in questions.items()
-                )
-            )
+        with tracing({name: models[name] for name in questions}) as records:
+            senders = {
+                name: Sender(asked.client, Limits.of(models[name]), account, record=records.get(name))
+                for name, asked in questions.items()
+            }
+            writer.progress.watch(lambda: _traffic(senders.values()))
+            reports = await _run(senders, questions, delivery)
     finally:
         await asyncio.gather(*(asked.client.close() for asked in questions.values()))
+    close_account(workspace, account)
     return _summed(reports, delivery.cached)
 
 
-def open_account(workspace: Workspace) -> Account:
-    """The project's budget, less all it has ever spent."""
-    budget, spent = workspace.project.settings.budget, workspace.store.spent()
-    return Account(budget.usd, budget.calls, spent_usd=spent.usd, spent_calls=spent.calls)
+async def _run(
+    senders: Mapping[str, Sender], questions: Mapping[str, Questions], delivery: _Delivery
+) -> list[SendReport]:
+    with _stopping_on_signals(tuple(senders.values())):
+        return await asyncio.gather(
+            *(
+                senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
+                for name, asked in questions.items()
+            )
+        )
+
+
+def _traffic(senders: Iterable[Sender]) -> Traffic:
+    causes: Counter[str] = Counter()
+    for sender in senders:
+        causes.update(dict(sender.report.causes))
+    return Traffic(
+        in_flight=sum(sender.in_flight for sender in senders),
+        calls=sum(sender.report.calls for sender in senders),
+        usd=sum(sender.report.usd for sender in senders),
+        causes=causes,
+    )
 
 
 def _summed(reports: Sequence[SendReport], cached: int) -> Sent:

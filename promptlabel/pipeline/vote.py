@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,13 +9,15 @@ from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
-from promptlabel.pipeline.calibrating import calibrate_votes
+from promptlabel.pipeline.batch_log import BatchLog
+from promptlabel.pipeline.batching import Batching, BatchRun
 from promptlabel.pipeline.coding import cast_code_votes
-from promptlabel.pipeline.progress import Progress, Unwatched
+from promptlabel.pipeline.loop import run_on_loop
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.pipeline.writing import PAID_IN_LINE, VoteWriter
+from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
 from promptlabel.rules.loading import Task
 
@@ -56,8 +57,9 @@ def vote(
     rules: Sequence[str] = (),
     limit: int | None = None,
     progress: Progress | None = None,
+    batching: Batching | None = None,
 ) -> VoteReport:
-    """What the run did; everything it learnt is durable.
+    """What the run did; everything it learnt is durable. Answers of batches that have ended are taken first.
 
     Raises:
         InputError: for a rule nobody knows, a model that cannot decode as asked, or a key that is missing.
@@ -66,9 +68,8 @@ def vote(
     require_rules(workspace.tasks, rules)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
-    counts, sent = asyncio.run(_cast(workspace, rules, limit, progress or Unwatched()))
-    for task in workspace.tasks:
-        calibrate_votes(workspace, task)
+    counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress(), batching or Batching()))
+    _calibrate(workspace)
     dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
     return VoteReport(
         votes=counts["vote"],
@@ -87,11 +88,31 @@ def vote(
     )
 
 
-def retry(workspace: Workspace, *, rules: Sequence[str] = (), progress: Progress | None = None) -> VoteReport:
+def _calibrate(workspace: Workspace) -> None:
+    models = workspace.project.settings.models
+    tasks = [
+        task
+        for task in workspace.tasks
+        if any(models[name].calibration == "batch" for prompt in task.prompts for name in prompt.models)
+    ]
+    if tasks:  # imported here for numpy, which a hosted run can do without
+        from promptlabel.pipeline.calibrating import calibrate_votes
+
+        for task in tasks:
+            calibrate_votes(workspace, task)
+
+
+def retry(
+    workspace: Workspace,
+    *,
+    rules: Sequence[str] = (),
+    progress: Progress | None = None,
+    batching: Batching | None = None,
+) -> VoteReport:
     """What came of asking again for every malformed or failed vote of these tasks."""
     for task in workspace.tasks:
         workspace.store.drop_dead_letters(task.name)
-    return vote(workspace, rules=rules, progress=progress)
+    return vote(workspace, rules=rules, progress=progress, batching=batching)
 
 
 def require_rules(tasks: Sequence[Task], names: Sequence[str]) -> None:
@@ -117,32 +138,40 @@ def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
 
 
 async def _cast(
-    workspace: Workspace, rules: Sequence[str], limit: int | None, progress: Progress
+    workspace: Workspace,
+    rules: Sequence[str],
+    limit: int | None,
+    progress: Progress,
+    batching: Batching,
 ) -> tuple[Mapping[Status, int], Sent]:
     lacking = missing_votes(workspace, rules, limit)
     asked = [asking for asking in all_askings(workspace, rules) if lacking[asking.rule]]
     require_ready([asking.client for asking in asked], workspace.project.settings.budget)
-    progress.begin(sum(lacking.values()))
-    writer = VoteWriter(workspace.store, progress, _most_in_flight(workspace, asked))
+    progress.begin(sum(lacking.values()), sum(lacking[asking.rule] for asking in asked))
+    writer = VoteWriter(workspace.store, progress)
+    everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
+    batches = BatchRun(workspace, everyone, writer, batching, rules=rules)
     try:
         for task in workspace.tasks:
-            await cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
-        sent = await send_all(workspace, _questions(workspace, asked, limit), writer)
+            cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
+        await batches.begin(limit)
+        inline = [asking for asking in asked if not batches.takes(asking)]
+        sent = await send_all(workspace, _questions(workspace, inline, limit, batches), writer)
+        await batches.end()
     finally:
-        await writer.close()
-    return writer.counts, sent
+        await batches.close()
+    return writer.counts, sent.joined(batches.report, batches.cached)
 
 
-def _most_in_flight(workspace: Workspace, asked: Sequence[Asking]) -> int:
-    models = workspace.project.settings.models
-    return sum(models[name].concurrency for name in by_model(asked)) or PAID_IN_LINE
-
-
-def _questions(workspace: Workspace, asked: Sequence[Asking], limit: int | None) -> dict[str, Questions]:
+def _questions(
+    workspace: Workspace, asked: Sequence[Asking], limit: int | None, batches: BatchRun
+) -> dict[str, Questions]:
+    chunks = {
+        name: interleaved([wanted(workspace.store, asking, limit) for asking in group])
+        for name, group in by_model(asked).items()
+    }
     return {
-        name: Questions(
-            group[0].client, interleaved([wanted(workspace.store, asking, limit) for asking in group])
-        )
+        name: Questions(group[0].client, batches.without_held(chunks[name]))
         for name, group in by_model(asked).items()
     }
 

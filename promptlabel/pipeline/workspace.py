@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptlabel.pipeline.secret import project_secret
 from promptlabel.rules.loading import Task, load_checked
 from promptlabel.settings import Project, load_project
 from promptlabel.store.contract import Store
@@ -31,13 +32,14 @@ def open_project(root: Path) -> Iterator[Workspace]:
 
 
 @contextmanager
-def open_workspace(root: Path, tasks: Sequence[str] = ()) -> Iterator[Workspace]:
-    """The project, its store and the named tasks (all without names), every rule checked first.
+def open_workspace(root: Path, tasks: Sequence[str] = (), *, lean: bool = False) -> Iterator[Workspace]:
+    """The project, its store (see `open_store`) and the named tasks (all without names), every rule checked first.
 
     Raises:
         InputError: for every fault of configuration and rules.
         StoreHeldError: when another process has the store open.
     """
     project, loaded = load_checked(root, tasks)
-    with open_store(project) as store:
-        yield Workspace(project, store, loaded)
+    with open_store(project, lean=lean) as store:
+        secret = project_secret(project)
+        yield Workspace(project, store, tuple(task.with_secret(secret) for task in loaded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, overload
@@ -65,6 +65,39 @@ def heuristic(
         return HeuristicFunction(marked, kind, description or first_line)
 
     return mark if function is None else mark(function)
+
+
+class CodeRule(Protocol):
+    """A rule that decides without a model."""
+
+    @property
+    def name(self) -> str:
+        """The rule's name."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def kind(self) -> HeuristicKind:
+        """``signal`` where it reads behaviour alone, else ``heuristic``."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """One line for reviewers."""
+        ...
+
+    @property
+    def rule_hash(self) -> str:
+        """The digest of what decides."""
+        ...
+
+    def labels_of(self, traces: Sequence[Trace]) -> Sequence[str | HeuristicError | None]:
+        """For each trace the label, None where the rule abstains, or what went wrong there."""
+        ...
 
 
 class SnorkelFunction(Protocol):
@@ -137,6 +170,16 @@ class Heuristic:
         if said is None or (isinstance(said, str) and said in self._known):
             return said
         return self._label_of_index(said, trace)
+
+    def labels_of(self, traces: Sequence[Trace]) -> list[str | HeuristicError | None]:
+        """For each trace the label, None where the rule abstains, or what went wrong there."""
+        return [self._label_or_error(trace) for trace in traces]
+
+    def _label_or_error(self, trace: Trace) -> str | HeuristicError | None:
+        try:
+            return self.label(trace)
+        except HeuristicError as error:
+            return error
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from promptlabel.errors import Fault, InputError, nearest, raise_if_any
 from promptlabel.records import RegisteredRule
-from promptlabel.rules.heuristic import Heuristic
+from promptlabel.rules.declarative import DeclarativeRule
+from promptlabel.rules.heuristic import CodeRule, Heuristic
 from promptlabel.rules.heuristics_file import load_heuristics
+from promptlabel.rules.partials import PREFIX, Partials, partial_files
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.rule_file import read_rule, read_task
 from promptlabel.rules.spec import TaskSpec
 from promptlabel.settings import CONFIGURATION_FILE, ModelSettings, Project, load_project
+from promptlabel.strict_yaml import read_text
 
 TASK_FILE: Final = "task.yaml"
 HEURISTICS_FILE: Final = "heuristics.py"
@@ -23,7 +26,8 @@ CODE_MODEL: Final = "code"
 
 _RULE_ENDINGS: Final = (".yaml", ".jinja")
 _MISTAKEN_ENDINGS: Final[Mapping[str, str]] = {".yml": ".yaml", ".j2": ".jinja", ".jinja2": ".jinja"}
-_RULE_NAME: Final = re.compile(r"\w[\w.-]*")
+RULE_NAME: Final = re.compile(r"\w[\w.-]*")
+"""What a rule may be called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ class Task:
 
     spec: TaskSpec
     prompts: tuple[PromptRule, ...]
-    heuristics: tuple[Heuristic, ...]
+    heuristics: tuple[CodeRule, ...]
 
     @property
     def name(self) -> str:
@@ -45,19 +49,21 @@ class Task:
         return tuple(self.spec.labels)
 
     @property
-    def rules(self) -> tuple[PromptRule | Heuristic, ...]:
+    def rules(self) -> tuple[PromptRule | CodeRule, ...]:
         """All rules in order of name."""
         return tuple(sorted((*self.prompts, *self.heuristics), key=lambda rule: rule.name))
+
+    def with_secret(self, secret: bytes) -> Task:
+        """The task whose prompts set apart what traces say by delimiters made from the secret."""
+        return replace(self, prompts=tuple(replace(prompt, secret=secret) for prompt in self.prompts))
 
     def registered(self, models: Mapping[str, ModelSettings]) -> tuple[RegisteredRule, ...]:
         """The rules as the store knows them: one for each model of a prompt rule, ``code`` for a heuristic."""
         return tuple(entry for rule in self.rules for entry in _registered(rule, models))
 
 
-def _registered(
-    rule: PromptRule | Heuristic, models: Mapping[str, ModelSettings]
-) -> Iterator[RegisteredRule]:
-    if isinstance(rule, Heuristic):
+def _registered(rule: PromptRule | CodeRule, models: Mapping[str, ModelSettings]) -> Iterator[RegisteredRule]:
+    if not isinstance(rule, PromptRule):
         yield RegisteredRule(rule.task, rule.name, rule.kind, CODE_MODEL, rule.rule_hash, "")
         return
     for name in rule.models:
@@ -94,7 +100,7 @@ def load_checked(root: Path, names: Sequence[str] = ()) -> tuple[Project, tuple[
 def _read_tasks(
     rules: Path, names: Sequence[str], models: Iterable[str] | None
 ) -> tuple[tuple[Task, ...], list[Fault]]:
-    folders = _task_folders(rules)
+    folders = task_folders(rules)
     faults = list(_name_faults(rules, folders, names))
     tasks = []
     for name, folder in folders.items():
@@ -105,7 +111,8 @@ def _read_tasks(
     return tuple(tasks), faults
 
 
-def _task_folders(rules: Path) -> dict[str, Path]:
+def task_folders(rules: Path) -> dict[str, Path]:
+    """The tasks' folders by name, in order of name."""
     if not rules.is_dir():
         return {}
     folders = sorted(path for path in rules.iterdir() if path.is_dir())
@@ -124,19 +131,35 @@ def _name_faults(rules: Path, folders: Iterable[str], names: Iterable[str]) -> I
 def _load_task(folder: Path, models: Iterable[str] | None) -> tuple[Task | None, list[Fault]]:
     spec, faults = _read_task_of(folder)
     faults += _file_name_faults(folder)
-    prompts = []
-    for path in _rule_files(folder):
-        rule, found = read_rule(path, spec, models)
+    partials, found = read_partials(folder)
+    faults += found
+    rules: list[PromptRule | DeclarativeRule] = []
+    for path in rule_files(folder):
+        rule, found = read_rule(path, spec, models, partials)
         faults += found
-        prompts += [rule] if rule and rule.spec.active else []
+        rules += [rule] if rule and rule.spec.active else []
     heuristics, found = _read_heuristics_of(folder, spec)
     faults += [*found, *_repeated_rules(folder, heuristics)]
     if spec is None:
         return None, faults
-    return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(heuristics, key=_name_of))), faults
+    prompts = [rule for rule in rules if isinstance(rule, PromptRule)]
+    code: list[CodeRule] = [*heuristics, *(rule for rule in rules if isinstance(rule, DeclarativeRule))]
+    return Task(spec, tuple(sorted(prompts, key=_name_of)), tuple(sorted(code, key=_name_of))), faults
 
 
-def _name_of(rule: PromptRule | Heuristic) -> str:
+def read_partials(folder: Path) -> tuple[Partials, list[Fault]]:
+    """The files of a task's folder that prompts may include, and what is wrong with them."""
+    found: list[tuple[str, str]] = []
+    faults: list[Fault] = []
+    for path in partial_files(folder):
+        try:
+            found.append((path.name, read_text(path)))
+        except InputError as error:
+            faults += error.faults
+    return tuple(found), faults
+
+
+def _name_of(rule: PromptRule | CodeRule) -> str:
     return rule.name
 
 
@@ -154,9 +177,10 @@ def _read_heuristics_of(folder: Path, spec: TaskSpec | None) -> tuple[list[Heuri
     return load_heuristics(path, folder.name, tuple(spec.labels) if spec else None)
 
 
-def _rule_files(folder: Path) -> list[Path]:
+def rule_files(folder: Path) -> list[Path]:
+    """The rule files of a task's folder, in order of name."""
     files = (path for path in sorted(folder.iterdir()) if path.suffix in _RULE_ENDINGS and path.is_file())
-    return [path for path in files if path.name != TASK_FILE and not path.name.startswith(".")]
+    return [path for path in files if path.name != TASK_FILE and not path.name.startswith((".", PREFIX))]
 
 
 def _file_name_faults(folder: Path) -> Iterator[Fault]:
@@ -164,14 +188,14 @@ def _file_name_faults(folder: Path) -> Iterator[Fault]:
         if path.suffix in _MISTAKEN_ENDINGS:
             right = path.with_suffix(_MISTAKEN_ENDINGS[path.suffix]).name
             yield Fault(f"would be overlooked: rename it to {right}", str(path))
-    for path in _rule_files(folder):
-        if not _RULE_NAME.fullmatch(path.stem):
+    for path in rule_files(folder):
+        if not RULE_NAME.fullmatch(path.stem):
             yield Fault("a rule's name has letters, digits, _, - and . only", str(path))
 
 
 def _repeated_rules(folder: Path, heuristics: Iterable[Heuristic]) -> Iterator[Fault]:
     owners: dict[str, str] = {}
-    named = [(path.stem, path.name) for path in _rule_files(folder)]
+    named = [(path.stem, path.name) for path in rule_files(folder)]
     for name, file in [*named, *((rule.name, HEURISTICS_FILE) for rule in heuristics)]:
         if name in owners:
             yield Fault(f"a rule named '{name}' is in {owners[name]} already", str(folder / file))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from promptlabel.errors import PromptlabelError
-from promptlabel.records import Decode, JsonValue, Message, Question, Shot, Trace, digest
-from promptlabel.rules.spec import Example, RuleSpec, TaskSpec
-from promptlabel.rules.template import PromptTemplate, prompt_template
-
-EXAMPLE_ID: Final = "example"
+from promptlabel.records import Decode, JsonValue, Question, Shot, Trace, digest
+from promptlabel.redaction import redacted
+from promptlabel.rules.choices import Shots
+from promptlabel.rules.fencing import Fence
+from promptlabel.rules.partials import Partials
+from promptlabel.rules.parts import text_of
+from promptlabel.rules.shots import Neighbours, balanced
+from promptlabel.rules.spec import RuleSpec, TaskSpec
+from promptlabel.rules.template import Condition, PromptTemplate, prompt_template
+from promptlabel.rules.trace_values import EXAMPLE_ID, all_fields, example_trace, read_fields
 
 
 class RenderError(PromptlabelError, ValueError):
@@ -26,11 +31,18 @@ class RenderError(PromptlabelError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class PromptRule:
-    """A checked prompt rule of a task; two rules are equal in meaning when their `rule_hash` is."""
+    """A checked prompt rule of a task; two rules are equal in meaning when their `rule_hash` is.
+
+    Attributes:
+        partials: the files of the task's folder that its prompt may include.
+        secret: the project's, from which the delimiters around what traces say are made.
+    """
 
     name: str
     spec: RuleSpec
     task_spec: TaskSpec
+    partials: Partials = ()
+    secret: bytes = b""
     kind: ClassVar[Literal["prompt"]] = "prompt"
 
     @property
@@ -56,7 +68,7 @@ class PromptRule:
     @cached_property
     def template(self) -> PromptTemplate:
         """The prompt as a template."""
-        return prompt_template(self.spec.prompt)
+        return prompt_template(self.spec.prompt, self.partials)
 
     @cached_property
     def rule_hash(self) -> str:
@@ -68,18 +80,47 @@ class PromptRule:
         since the request stays the same, from the answers already paid for.
         """
         spec = self.spec
-        return digest(
-            {
-                "template": self.template.meaning,
-                "answers": list(self.answers.items()),
-                "decode": spec.decode,
-                "rationale": spec.rationale,
-                "samples": spec.samples,
-                "abstain_below": spec.abstain_below,
-                "shots": spec.shots if self._may_show_shots else "none",
-                "shown": self._shown,
-            }
-        )
+        meaning: dict[str, object] = {
+            "template": self.template.meaning,
+            "answers": list(self.answers.items()),
+            "decode": spec.decode,
+            "rationale": spec.rationale,
+            "samples": spec.samples,
+            "abstain_below": spec.abstain_below,
+            "shots": _shots_meaning(spec.shots) if self._may_show_shots else "none",
+            "shown": self._shown,
+        }
+        return digest(meaning | self._rarer_meaning)
+
+    @property
+    def _rarer_meaning(self) -> dict[str, object]:
+        """What few rules say, and only where they do: a key that comes into the language changes no other rule."""
+        said: dict[str, object] = {}
+        if self.condition is not None:
+            said["when"] = self.condition.meaning
+        if "text" in self.template.variables and self.spec.inputs.way != "transcript":
+            said["inputs"] = [self.spec.inputs.way, self.spec.inputs.argument]
+        if self.spec.fence != "auto":
+            said["fence"] = self.spec.fence
+        return said
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """What a trace must meet to be asked about."""
+        return None if self.spec.when is None else Condition(self.spec.when)
+
+    def applies(self, trace: Trace) -> bool:
+        """Whether the trace meets the rule's `when`.
+
+        Raises:
+            RenderError: the condition cannot be evaluated for this trace.
+        """
+        if self.condition is None:
+            return True
+        try:
+            return self.condition.holds(all_fields(trace, self.condition, self.spec.inputs))
+        except Exception as error:  # an expression is a program: whatever it raises fails this cell
+            raise RenderError(self.name, trace.trace_id, error) from error
 
     def question(self, trace: Trace, *, decode: Decode, few_shot: bool, sample: int = 0) -> Question:
         """The question for a trace; `few_shot` says whether the model needs worked examples.
@@ -87,10 +128,11 @@ class PromptRule:
         Raises:
             RenderError: the template cannot be rendered for this trace.
         """
+        fence = self._fence(few_shot)
         return Question(
-            prompt=self._render(trace.trace_id, {"trace": _read(trace, self.template.trace_fields)}),
+            prompt=self._render(trace, fence),
             answers=self._admitted,
-            shots=self._shots if self._may_show_shots and (few_shot or self.spec.shots == "fixed") else (),
+            shots=self._shots_for(trace, few_shot, fence),
             decode=decode,
             rationale=self.spec.rationale,
             sample=sample,
@@ -103,14 +145,20 @@ class PromptRule:
             RenderError: the template cannot be rendered for an example.
         """
         traces = [
-            replace(_example_trace(example), trace_id=f"{EXAMPLE_ID}-{number}")
+            replace(example_trace(example), trace_id=f"{EXAMPLE_ID}-{number}")
             for number, example in enumerate(self.spec.examples, start=1)
         ]
-        asked = [self.question(trace, decode=decode, few_shot=few_shot) for trace in traces]
         return tuple(
-            (trace, replace(question, shots=_without(question.shots, place)))
-            for place, (trace, question) in enumerate(zip(traces, asked, strict=True))
+            (trace, self._without(place).question(trace, decode=decode, few_shot=few_shot))
+            for place, trace in enumerate(traces)
         )
+
+    def _without(self, place: int) -> PromptRule:
+        """The rule without one of its examples, which is to be asked about; its prompt goes on showing all of them."""
+        if "examples" in self.template.variables:
+            return self
+        others = self.spec.examples[:place] + self.spec.examples[place + 1 :]
+        return replace(self, spec=self.spec.model_copy(update={"examples": others}))
 
     @cached_property
     def _admitted(self) -> tuple[str, ...]:
@@ -119,17 +167,55 @@ class PromptRule:
     @cached_property
     def _may_show_shots(self) -> bool:
         """Examples become shots unless the rule says no, or shows them in its prompt itself."""
-        if self.spec.shots == "auto":
+        if self.spec.shots.way == "auto":
             return bool(self.spec.examples) and "examples" not in self.template.variables
-        return bool(self.spec.examples) and self.spec.shots == "fixed"
+        return bool(self.spec.examples) and self.spec.shots.way != "none"
+
+    def _shots_for(self, trace: Trace, few_shot: bool, fence: Fence | None) -> tuple[Shot, ...]:
+        way, number = self.spec.shots.way, self.spec.shots.number
+        if not self._may_show_shots or (way == "auto" and not few_shot):
+            return ()
+        if way == "nearest":
+            places = self._neighbours.nearest(text_of(trace, self.spec.inputs), number)
+        elif way == "balanced":
+            places = self._balanced
+        else:
+            return self._shots(fence)
+        shots = self._shots(fence)
+        return tuple(shots[place] for place in places)
 
     @cached_property
-    def _shots(self) -> tuple[Shot, ...]:
-        return tuple(self._shot(example) for example in self.spec.examples)
+    def _balanced(self) -> list[int]:
+        return balanced([example.vote for example in self.spec.examples], self.spec.shots.number)
 
-    def _shot(self, example: Example) -> Shot:
-        fields = _read(_example_trace(example), self.template.trace_fields)
-        return Shot(self._render(EXAMPLE_ID, {"trace": fields}), self.answer_of(example.vote))
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(
+            [text_of(example_trace(example), self.spec.inputs) for example in self.spec.examples]
+        )
+
+    def _shots(self, fence: Fence | None) -> tuple[Shot, ...]:
+        """All examples as worked examples, rendered once."""
+        if fence not in self._rendered_shots:
+            self._rendered_shots[fence] = tuple(
+                Shot(self._render(example_trace(example), fence), self.answer_of(example.vote))
+                for example in self.spec.examples
+            )
+        return self._rendered_shots[fence]
+
+    @cached_property
+    def _rendered_shots(self) -> dict[Fence | None, tuple[Shot, ...]]:
+        return {}
+
+    def _fence(self, few_shot: bool) -> Fence | None:
+        """How what traces say is set apart; small models, which follow no explanation, are by default not given any."""
+        if self.spec.fence == "none" or not self.secret or (self.spec.fence == "auto" and few_shot):
+            return None
+        return self._fences[self.spec.fence == "mark"]
+
+    @cached_property
+    def _fences(self) -> tuple[Fence, Fence]:
+        return Fence(self.secret), Fence(self.secret, mark=True)
 
     def answer_of(self, vote: str) -> str:
         """The first answer that stands for a label, or for ``abstain``.
@@ -158,54 +244,15 @@ class PromptRule:
         shown = set(self.template.variables) | ({"examples"} if self._may_show_shots else set())
         return {name: value for name, value in self._task_values.items() if name in shown}
 
-    def _render(self, trace_id: str, values: dict[str, JsonValue]) -> str:
+    def _render(self, trace: Trace, fence: Fence | None) -> str:
         try:
-            return self.template.render(self._task_values | values)
+            values: dict[str, JsonValue] = {"trace": read_fields(trace, self.template.trace_fields)}
+            if "text" in self.template.variables:
+                values["text"] = redacted(text_of(trace, self.spec.inputs))
+            return self.template.render(self._task_values | values, fence)
         except Exception as error:  # a template is a program: whatever it raises fails this cell
-            raise RenderError(self.name, trace_id, error) from error
+            raise RenderError(self.name, trace.trace_id, error) from error
 
 
-# --- a trace as plain data: templates never meet an object of ours
-
-_FIELDS: Final[Mapping[str, Callable[[Trace], JsonValue]]] = {
-    "trace_id": lambda trace: trace.trace_id,
-    "input": lambda trace: trace.input or "",
-    "output": lambda trace: trace.output or "",
-    "messages": lambda trace: [_message(message) for message in trace.messages],
-    "transcript": lambda trace: trace.transcript,
-    "category": lambda trace: trace.category or "",
-    "metadata": lambda trace: _plain(trace.metadata),
-}
-
-
-def _read(trace: Trace, fields: Sequence[str]) -> dict[str, JsonValue]:
-    return {name: _FIELDS[name](trace) for name in fields}
-
-
-def _without(shots: tuple[Shot, ...], place: int) -> tuple[Shot, ...]:
-    return shots[:place] + shots[place + 1 :]
-
-
-def _message(message: Message) -> dict[str, JsonValue]:
-    timestamp = message.timestamp.isoformat() if message.timestamp else ""
-    return {"role": message.role, "content": message.content, "timestamp": timestamp}
-
-
-def _plain(value: object) -> JsonValue:
-    """A copy made of dicts, lists and scalars; anything else becomes text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or type(value) in (bool, int, float, str) else str(value)  # type: ignore[return-value]
-
-
-def _example_trace(example: Example) -> Trace:
-    return Trace(
-        trace_id=EXAMPLE_ID,
-        input=example.input,
-        output=example.output,
-        messages=tuple(Message(message.role, message.content) for message in example.messages),
-        category=example.category,
-        metadata=example.metadata,
-    )
+def _shots_meaning(shots: Shots) -> JsonValue:
+    return [shots.way, shots.number] if shots.number else shots.way

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import ValidationError
-
-from promptlabel.errors import Fault, InputError, nearest, raise_if_any
-from promptlabel.records import JsonValue
+from promptlabel.errors import Fault, InputError, raise_if_any
+from promptlabel.rules.declarative import DeclarativeRule
+from promptlabel.rules.partials import Partials
 from promptlabel.rules.prompt import PromptRule
-from promptlabel.rules.spec import ABSTAIN_ANSWER, RuleSpec, TaskSpec, is_text
-from promptlabel.rules.template import prompt_template
-from promptlabel.strict_yaml import Document, Keys, StrictModel, faults_of, load_yaml, read_text, text_faults
-
-_Model = TypeVar("_Model", bound=StrictModel)
+from promptlabel.rules.rule_faults import (
+    Written,
+    condition_faults_of,
+    expression_faults,
+    is_declarative,
+    label_faults,
+    model_faults,
+    template_faults,
+    validated,
+)
+from promptlabel.rules.spec import DeclarativeSpec, RuleSpec, TaskSpec, is_text
+from promptlabel.strict_yaml import load_yaml, read_text, text_faults
 
 _FRONT_MATTER: Final = re.compile(r"\A(---[ \t]*\n.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -28,7 +34,7 @@ def read_task(path: Path) -> tuple[TaskSpec | None, list[Fault]]:
         document = load_yaml(read_text(path), str(path), is_text)
     except InputError as error:
         return None, list(error.faults)
-    spec, faults = _validated(document, TaskSpec)
+    spec, faults = validated(document, TaskSpec)
     folder = path.parent.name
     if spec is not None and spec.task != folder:
         faults.append(document.fault(f"is '{spec.task}', but the folder is named '{folder}'", ("task",)))
@@ -36,49 +42,73 @@ def read_task(path: Path) -> tuple[TaskSpec | None, list[Fault]]:
 
 
 def read_rule(
-    path: Path, task: TaskSpec | None, models: Iterable[str] | None
-) -> tuple[PromptRule | None, list[Fault]]:
-    """The rule in a file, None where there are faults; without a task its labels are not checked.
-
-    Args:
-        path: the file, whose name without its ending is the rule's.
-        task: the task whose labels the rule votes for.
-        models: the names of the configured models; None where they cannot be known.
-    """
+    path: Path, task: TaskSpec | None, models: Iterable[str] | None, partials: Partials = ()
+) -> tuple[PromptRule | DeclarativeRule | None, list[Fault]]:
+    """The rule in a file, None where there are faults; without a task its labels are not checked."""
     try:
-        document, prompt_line = _read_document(path)
+        text = read_text(path)
     except InputError as error:
         return None, list(error.faults)
-    spec, faults = _validated(document, RuleSpec)
-    faults += _template_faults(document, prompt_line)
-    faults += [] if models is None else _model_faults(document, tuple(models))
+    return read_rule_text(text, path, task, models, partials)
+
+
+def read_rule_text(
+    text: str, path: Path, task: TaskSpec | None, models: Iterable[str] | None, partials: Partials = ()
+) -> tuple[PromptRule | DeclarativeRule | None, list[Fault]]:
+    """The rule that a text is, None where there are faults; without a task its labels are not checked.
+
+    Args:
+        text: what the file says, or will say.
+        path: the file, whose name without its ending is the rule's; it is not read.
+        task: the task whose labels the rule votes for.
+        models: the names of the configured models; None where they cannot be known.
+        partials: the files of the task's folder that prompts may include.
+    """
+    try:
+        written = _document(text, path)
+    except InputError as error:
+        return None, list(error.faults)
+    document = written.document
+    if is_declarative(document):
+        return _declarative(path.stem, written, task)
+    spec, faults = validated(document, RuleSpec)
+    faults += template_faults(written, partials)
+    faults += expression_faults(document)
+    faults += [] if models is None else model_faults(document, tuple(models))
     if task is not None:
-        faults += _label_faults(document, task)
+        faults += label_faults(document, task)
     if spec is None or task is None or faults:
         return None, faults
-    return PromptRule(path.stem, spec, task), []
+    return PromptRule(path.stem, spec, task, partials), []
 
 
-def _validated(document: Document, model: type[_Model]) -> tuple[_Model | None, list[Fault]]:
-    try:
-        return model.model_validate({} if document.data is None else document.data), []
-    except ValidationError as error:
-        return None, faults_of(error, document, model)
+def _declarative(
+    name: str, written: Written, task: TaskSpec | None
+) -> tuple[DeclarativeRule | None, list[Fault]]:
+    document = written.document
+    spec, faults = validated(document, DeclarativeSpec)
+    faults += expression_faults(document)
+    if spec is not None:
+        faults += condition_faults_of(document, spec)
+    if task is not None:
+        faults += label_faults(document, task)
+    if spec is None or task is None or faults:
+        return None, faults
+    return DeclarativeRule(name, spec, task), []
 
 
 # --- the two forms of a rule file
 
 
-def _read_document(path: Path) -> tuple[Document, int]:
-    """The rule's keys, the prompt among them, and the line of the file on which the prompt begins."""
-    text = read_text(path)
+def _document(text: str, path: Path) -> Written:
+    text = text.removeprefix("\ufeff")
     if path.suffix == ".jinja":
         return _with_front_matter(text, str(path))
     document = load_yaml(text, str(path), is_text)
-    return document, document.first_line(("prompt",))
+    return Written(document, document.first_line(("prompt",)), text.splitlines())
 
 
-def _with_front_matter(text: str, file: str) -> tuple[Document, int]:
+def _with_front_matter(text: str, file: str) -> Written:
     raise_if_any(text_faults(text, file))
     found = _FRONT_MATTER.match(text)
     if found is None and text.startswith("---"):
@@ -90,57 +120,5 @@ def _with_front_matter(text: str, file: str) -> tuple[Document, int]:
         raise InputError(document.fault("the front matter must be a mapping"))
     if "prompt" in keys:
         raise InputError(document.fault("the prompt is what follows the front matter", ("prompt",)))
-    return replace(document, data={**keys, "prompt": prompt}), text.count(
-        "\n", 0, len(text) - len(prompt)
-    ) + 1
-
-
-# --- what a rule says, held against templates, models and labels
-
-
-def _template_faults(document: Document, prompt_line: int) -> Iterator[Fault]:
-    prompt = _under(document.data, "prompt")
-    if isinstance(prompt, str):
-        for fault in prompt_template(prompt).faults():
-            yield Fault(fault.message, document.file, prompt_line + fault.line - 1, key="prompt")
-
-
-def _model_faults(document: Document, configured: tuple[str, ...]) -> Iterator[Fault]:
-    several: list[tuple[Keys, JsonValue]] = [
-        (("models", place), name) for place, name in enumerate(_items(document.data, "models"))
-    ]
-    one = _under(document.data, "model")
-    for path, name in several or [(("model",), "default" if one is None else one)]:
-        if isinstance(name, str) and name not in configured:
-            yield document.fault(
-                f"no model is named '{name}' in promptlabel.yaml{nearest(name, configured)}", path
-            )
-
-
-def _label_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
-    known = (*task.labels, ABSTAIN_ANSWER)
-    answers = _under(document.data, "answers")
-    meanings = answers if isinstance(answers, Mapping) else {label: label for label in task.labels}
-    for answer, label in meanings.items():
-        if isinstance(label, str) and label not in known:
-            yield document.fault(_unknown_label(label, known), ("answers", answer))
-    for place, example in enumerate(_items(document.data, "examples")):
-        vote = _under(example, "vote")
-        path = ("examples", place, "vote")
-        if isinstance(vote, str) and vote not in known:
-            yield document.fault(_unknown_label(vote, known), path)
-        elif isinstance(vote, str) and vote not in meanings.values():
-            yield document.fault(f"no answer of the rule stands for '{vote}'", path)
-
-
-def _unknown_label(name: str, known: Iterable[str]) -> str:
-    return f"'{name}' is not a label of the task{nearest(name, known)}"
-
-
-def _under(data: JsonValue, key: str) -> JsonValue:
-    return data.get(key) if isinstance(data, Mapping) else None
-
-
-def _items(data: JsonValue, key: str) -> list[JsonValue]:
-    found = _under(data, key)
-    return found if isinstance(found, list) else []
+    first_line = text.count("\n", 0, len(text) - len(prompt)) + 1
+    return Written(replace(document, data={**keys, "prompt": prompt}), first_line, text.splitlines())

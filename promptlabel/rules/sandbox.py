@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, cast
 
 from jinja2 import StrictUndefined, Template, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
@@ -14,10 +16,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_OUTPUT: Final = 1_000_000
 MAX_STEPS: Final = 100_000
-"""Rounds that all loops of one rendering may take together."""
+"""Rounds that all loops, and calls of macros, of one rendering may take together."""
+
+MAX_SECONDS: Final = 0.5
+"""Processor time of one rendering; an ordinary one takes a thousandth of a second."""
 
 COUNTED: Final = "_counted"
-STEPS: Final = "_steps"
+METER: Final = "_meter"
 _MAX_FACTOR: Final = 1_000_000
 
 _FILTER_NAMES: Final = """
@@ -30,6 +35,7 @@ _STRING_METHODS: Final = """
     isupper lower lstrip partition removeprefix removesuffix rfind rindex rpartition rsplit rstrip split
     splitlines startswith strip swapcase title upper
 """
+_TAG: Final = re.compile(r"<[^<>]*>")
 _METHODS: Final[Mapping[type, frozenset[str]]] = {
     str: frozenset(_STRING_METHODS.split()),
     dict: frozenset(("get", "items", "keys", "values")),
@@ -48,6 +54,41 @@ class _BoundedGenerator(CodeGenerator):
         self.write("))")
 
 
+class Meter:
+    """What one rendering has used up: rounds, characters written anywhere, processor time.
+
+    Raises:
+        SecurityError: from each of its methods, where a rendering takes more than any prompt needs.
+    """
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._written = 0
+        self._ends: float | None = None
+
+    def step(self, characters: int = 0) -> None:
+        """Nothing; one more round of a loop, in which so many literal characters are written."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise SecurityError(f"loops more than {MAX_STEPS:,} times")
+        self.write(characters)
+        self.check_time()
+
+    def write(self, characters: int) -> None:
+        """Nothing; so many more characters are written, into the prompt or into what a macro returns."""
+        self._written += characters
+        if self._written > 4 * MAX_OUTPUT:
+            raise SecurityError(f"writes more than {4 * MAX_OUTPUT:,} characters")
+
+    def check_time(self) -> None:
+        """Nothing, while there is processor time left; it runs from the first check on."""
+        now = time.thread_time()
+        if self._ends is None:
+            self._ends = now + MAX_SECONDS
+        if now > self._ends:
+            raise SecurityError(f"takes longer than {MAX_SECONDS:g} s")
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """An environment for templates that experts write and that meet whatever users of a product typed."""
 
@@ -55,19 +96,52 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["*", "**", "+", "%"])
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+        super().__init__(
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
+            finalize=_written,
+        )
         self.globals.clear()
         self.filters = {name: self.filters[name] for name in _FILTER_NAMES.split()}
-        self.filters |= {"join": _join, "replace": _replace, "tojson": _to_json, COUNTED: _counted}
+        self.filters |= {"join": _join, "replace": _replace, "striptags": _strip_tags, "sum": _sum}
+        self.filters |= {"tojson": _to_json, COUNTED: _counted}
 
-    def compiled(self, source: str) -> Template:
-        """The template, the rounds of its loops counted by the iterator in the variable `STEPS`."""
-        tree = self.parse(source)
+    def compiled(self, tree: nodes.Template) -> Template:
+        """The template of a tree, which is changed: the `Meter` in the variable `METER` counts what it does."""
+        for macro in tree.find_all(nodes.Macro):
+            once: nodes.Expr = nodes.List([nodes.Const(0)])
+            macro.body = [nodes.For(nodes.Name(COUNTED, "store"), once, macro.body, [], None, False)]
         for loop in tree.find_all(nodes.For):
-            loop.iter = nodes.Filter(
-                loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno, environment=self
-            )
-        return self.from_string(tree)
+            literal = sum(len(text.data) for text in loop.find_all(nodes.TemplateData))
+            loop.iter = self.filtered(loop.iter, COUNTED, nodes.Const(literal))
+        for node in tree.find_all(nodes.Node):
+            node.set_environment(self)
+        template = self.from_string(tree)
+        template.globals = dict(template.globals)  # a chain of maps otherwise, copied at every rendering
+        return template
+
+    def filtered(self, value: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+        """The expression that passes a value through a filter."""
+        return nodes.Filter(
+            cast("nodes.Expr", value),
+            name,
+            list(arguments),
+            [],
+            None,
+            None,
+            lineno=value.lineno,
+            environment=self,
+        )
+
+    def call(
+        self, context: Context, function: Callable[..., object], /, *values: object, **named: object
+    ) -> object:
+        """What a method of data, or a macro, returns."""
+        meter: Meter = context[METER]
+        meter.check_time()
+        return super().call(context, function, *values, **named)
 
     def getattr(self, obj: object, attribute: str) -> object:
         """A key of a mapping before its methods: prompts are about data."""
@@ -115,12 +189,35 @@ def _refuse_over_cap(length: int, what: str) -> None:
 
 
 @pass_context
-def _counted(context: Context, values: Iterable[object]) -> Iterator[object]:
-    steps: Iterator[int] = context[STEPS]
+def _counted(context: Context, values: Iterable[object], literal: int) -> Iterator[object]:
+    meter: Meter = context[METER]
     for value in values:
-        if next(steps) >= MAX_STEPS:
-            raise SecurityError(f"loops more than {MAX_STEPS:,} times")
+        meter.step(literal)
         yield value
+
+
+@pass_context
+def _written(context: Context, value: object) -> str:
+    text = str(value)
+    meter: Meter = context[METER]
+    meter.write(len(text))
+    return text
+
+
+def _strip_tags(value: object) -> str:
+    """The text without tags; Jinja's own takes quadratic time on comments."""
+    return " ".join(_TAG.sub("", str(value)).split())
+
+
+def _sum(values: Iterable[object], attribute: str | None = None, start: float = 0) -> float:
+    """The sum of numbers; Jinja's own also joins lists, in quadratic time."""
+    total = start
+    for value in values:
+        number = value[attribute] if attribute is not None and isinstance(value, dict) else value
+        if not isinstance(number, int | float):
+            raise SecurityError("sum adds numbers only")
+        total += number
+    return total
 
 
 def _join(values: Iterable[object], separator: str = "") -> str:

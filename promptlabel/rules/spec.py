@@ -6,12 +6,20 @@ import math
 import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from promptlabel.errors import nearest
 from promptlabel.records import Decode
+from promptlabel.rules.choices import Inputs, InputsChoice, Shots, ShotsChoice
 from promptlabel.strict_yaml import Keys, StrictModel
 
 ABSTAIN_ANSWER: Final = "abstain"
@@ -40,7 +48,9 @@ Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 Moment = Annotated[datetime, BeforeValidator(_as_datetime)]
 
 
-_NOT_TEXT: Final = frozenset(("class_balance", "samples", "abstain_below", "rationale", "active"))
+_NOT_TEXT: Final = frozenset(
+    ("class_balance", "samples", "abstain_below", "rationale", "active", "shots", "inputs")
+)
 
 
 def is_text(path: Keys) -> bool:
@@ -57,11 +67,17 @@ class TaskSpec(StrictModel):
         holdout_after: gold of traces from this moment on is never shown to a label model.
     """
 
-    task: str = Field(min_length=1)
-    labels: dict[str, str]
-    class_balance: dict[str, Annotated[float, Field(gt=0, lt=1, strict=False)]] | None = None
-    guidelines: str = ""
-    holdout_after: Moment | None = None
+    task: str = Field(min_length=1, description="The name of the task's folder.")
+    labels: dict[str, str] = Field(description="Each label and what it means, or a list of names.")
+    class_balance: dict[str, Annotated[float, Field(gt=0, lt=1, strict=False)]] | None = Field(
+        default=None, description="The share of each label among all traces, where it is known; sums to 1."
+    )
+    guidelines: str = Field(
+        default="", description="How to judge: shown to reviewers, and {{ guidelines }} in prompts."
+    )
+    holdout_after: Moment | None = Field(
+        default=None, description="Gold of traces later than this date teaches nothing: it judges."
+    )
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -124,8 +140,37 @@ class Example(StrictModel):
         return self
 
 
-class RuleSpec(StrictModel):
-    """A parsed rule file, YAML or Jinja with front matter.
+class AnyRuleSpec(StrictModel):
+    """What every rule file may say, whoever decides: a model or a pattern.
+
+    Attributes:
+        when: an expression over trace fields; where it does not hold the rule abstains, and nothing is asked.
+        inputs: the part of the trace that `text` is in a prompt, and that keywords and patterns are looked for in.
+        active: whether the rule votes; an inactive one is still checked.
+    """
+
+    description: str = Field(default="", description="One line for people.")
+    when: str | None = Field(
+        default=None,
+        description="The rule abstains unless this holds, such as trace.category == 'billing'; no call is made.",
+    )
+    inputs: InputsChoice = Field(
+        default=Inputs("transcript"),
+        description="The part of the trace to read: transcript, last_turn, {last_turns: 4}, "
+        "{last_turn_of: user}, {last_tokens: 500}, or fields such as [input, metadata.plan].",
+    )
+    examples: Annotated[tuple[Example, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(), description="Traces in small and the vote each should get; the rule's unit tests."
+    )
+    tags: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(), description="Words for people."
+    )
+    owner: str | None = Field(default=None, description="Who answers for the rule.")
+    active: bool = Field(default=True, description="false: checked, not run.")
+
+
+class RuleSpec(AnyRuleSpec):
+    """A parsed prompt rule, YAML or Jinja with front matter.
 
     Attributes:
         model: the configured model that is asked; `models` names several, a vote each.
@@ -133,23 +178,32 @@ class RuleSpec(StrictModel):
         shots: examples as worked examples in the question: where the model needs them, never, or always.
         abstain_below: least confidence of a vote; below it the rule abstains.
         samples: how often each trace is asked.
-        active: whether the rule votes; an inactive one is still checked.
+        fence: how what the trace says is set apart from what the rule says.
     """
 
-    prompt: str
-    description: str = ""
-    model: str | None = None
-    models: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] | None = None
-    answers: dict[str, str] | None = None
-    decode: Decode | None = None
-    examples: Annotated[tuple[Example, ...], BeforeValidator(_as_tuple)] = ()
-    shots: Literal["auto", "none", "fixed"] = "auto"
-    abstain_below: Share | None = None
-    rationale: bool = False
-    samples: int = Field(default=1, ge=1, le=100)
-    tags: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
-    owner: str | None = None
-    active: bool = True
+    prompt: str = Field(description="A Jinja template over trace, text, labels, guidelines and examples.")
+    model: str | None = Field(default=None, description="The model of promptlabel.yaml that is asked.")
+    models: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] | None = Field(
+        default=None, description="Several models, a vote each."
+    )
+    answers: dict[str, str] | None = Field(
+        default=None, description="Each admitted answer and the label it stands for, or abstain."
+    )
+    decode: Decode | None = Field(default=None, description="How the answer is read; the model's best way.")
+    shots: ShotsChoice = Field(
+        default=Shots(),
+        description="Which examples models are shown: fixed, none, auto (all, to small models), "
+        "{balanced: 4} or {nearest: 4}.",
+    )
+    abstain_below: Share | None = Field(
+        default=None, description="Abstain when the label is less likely than this."
+    )
+    rationale: bool = Field(default=False, description="Ask for the reason, and keep it.")
+    samples: int = Field(default=1, ge=1, le=100, description="Ask so many times.")
+    fence: Literal["auto", "none", "delimit", "mark"] = Field(
+        default="auto",
+        description="How the trace's text is fenced against instructions in it: delimit, mark every line too, none.",
+    )
 
     @field_validator("prompt")
     @classmethod
@@ -196,6 +250,55 @@ class RuleSpec(StrictModel):
         """Each answer's label, None where it means abstain, in the order of the file."""
         answers = self.answers or {label: label for label in labels}
         return {answer: None if label == ABSTAIN_ANSWER else label for answer, label in answers.items()}
+
+
+Texts: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else _as_tuple(value)),
+    Field(min_length=1),
+]
+
+CONDITIONS: Final = ("keyword", "regex", "sql", "signal")
+"""The ways a rule can decide without a model and without Python."""
+
+
+class DeclarativeSpec(AnyRuleSpec):
+    """A parsed rule file that needs no model: each label and what speaks for it; exactly one way of `CONDITIONS`."""
+
+    keyword: dict[str, Texts] | None = Field(
+        default=None, description="Each label and the words or phrases that speak for it, in any case."
+    )
+    regex: dict[str, Texts] | None = Field(
+        default=None, description="Each label and the regular expressions (RE2) that speak for it."
+    )
+    sql: dict[str, str] | None = Field(
+        default=None,
+        description="Each label and the SQL condition over trace_id, timestamp, input, output, transcript, text, "
+        "messages, category, session_id, user_id and metadata under which it is voted.",
+    )
+    signal: dict[str, str] | None = Field(
+        default=None, description="Each label and the condition on behavioural signals, such as copied >= 1."
+    )
+
+    @model_validator(mode="after")
+    def _decides_one_way(self) -> Self:
+        given = [name for name in CONDITIONS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of prompt, {', '.join(CONDITIONS)}")
+        if not getattr(self, given[0]):
+            raise ValueError(f"`{given[0]}` names no label")
+        return self
+
+    @property
+    def way(self) -> str:
+        """The one of `CONDITIONS` by which it decides."""
+        return next(name for name in CONDITIONS if getattr(self, name) is not None)
+
+    @property
+    def conditions(self) -> dict[str, tuple[str, ...]]:
+        """Each label and the texts that speak for it, in the order of the file."""
+        found: dict[str, str | tuple[str, ...]] = getattr(self, self.way)
+        return {label: (texts,) if isinstance(texts, str) else texts for label, texts in found.items()}
 
 
 _AROUND: Final = string.whitespace + "\xa0\"'`“”„‘’«»"

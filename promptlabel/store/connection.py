@@ -29,8 +29,13 @@ _CONFIGURATION = {
 }
 
 
-def connect(path: Path) -> Connection:
+_LEAN = {"memory_limit": "32MB", "threads": "1"}
+
+
+def connect(path: Path, *, lean: bool = False) -> Connection:
     """A connection to the file, made if need be; SQL on it can reach no other file.
+
+    A lean one takes little memory, for long runs that want a few rows at a time.
 
     Raises:
         StoreHeldError: while another process has the file open.
@@ -39,7 +44,7 @@ def connect(path: Path) -> Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config=_CONFIGURATION)
+        return duckdb.connect(str(path), config=_CONFIGURATION | (_LEAN if lean else {}))
     except (duckdb.Error, OSError) as error:
         if "Could not set lock" in str(error):
             holder = _HOLDER.search(str(error))

@@ -6,10 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, Protocol, Self
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from promptlabel.records import (
     Answer,
@@ -23,6 +20,13 @@ from promptlabel.records import (
     Trace,
     Vote,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+UNSEEN: Final = 4096
+"""The most votes that `Store.answers` may not know of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +153,18 @@ class Store(Protocol):
         ...
 
     def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
-        """Usable answers (vote or abstain) already paid for, by request digest."""
+        """Usable answers (vote or abstain) already paid for, by request digest.
+
+        Those of the last `UNSEEN` votes added may be missing: who adds votes one by one, and looks up between,
+        would otherwise wait for a commit each time.
+        """
         ...
 
     def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
-        """Nothing, once durable: journal first, then the store.
+        """Nothing; journaled, so that they outlive this process, and soon after on the disk and in the store.
 
-        A vote whose key is present changes nothing, except that a vote or abstain replaces a malformed or
+        Every later read sees them, `answers` aside. What keeps the store from taking them is raised by a later
+        call. A vote whose key is present changes nothing, except that a vote or abstain replaces a malformed or
         failed one. A code rule's vote, without request and raw answer, is not journaled.
         """
         ...
@@ -231,6 +240,10 @@ class Store(Protocol):
 
     def state(self, name: str) -> JsonValue:
         """The named value, or None."""
+        ...
+
+    def settle(self) -> None:
+        """Nothing, once everything that was added is durable."""
         ...
 
     def close(self) -> None:

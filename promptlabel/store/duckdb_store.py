@@ -28,7 +28,6 @@ from promptlabel.store import (
     result_tables,
     trace_tables,
     verifying,
-    vote_arrays,
     vote_tables,
 )
 from promptlabel.store.connection import Connection, Row, connect, store_errors, stream
@@ -69,12 +68,14 @@ class DuckDBStore:
         torn: bytes of a last journal line cut off when it was opened, as a crash leaves it.
     """
 
-    def __init__(self, path: Path, journal: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self, path: Path, journal: Path, *, lean: bool = False, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
         self.path = path.resolve()
         self.journal_folder = journal
         if self.path in _open_here:
             raise StoreHeldError(str(path), os.getpid())
-        self._connection = connect(self.path)
+        self._connection = connect(self.path, lean=lean)
         try:
             self._start(segment_bytes)
         except BaseException:
@@ -146,14 +147,15 @@ class DuckDBStore:
 
     def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
         """See `Store.answers`."""
-        return vote_tables.read_answers(self._reading(), requests)
+        self._writer.check()
+        return vote_tables.read_answers(self._connection, requests) if requests else {}
 
     def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
         """See `Store.add_votes`."""
         vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
         rows = {vote_tables.insert_votes: vote_rows, vote_tables.insert_attempts: attempt_rows}
         lines = list(map(encode, vote_entries(vote_rows, attempt_rows)))
-        self._writer.do(Work(lines=lines, rows={insert: some for insert, some in rows.items() if some}))
+        self._writer.put(Work(lines, {insert: some for insert, some in rows.items() if some}))
 
     def replace_votes(self, votes: Sequence[Vote]) -> None:
         """See `Store.replace_votes`."""
@@ -169,6 +171,8 @@ class DuckDBStore:
 
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """See `Store.vote_table`."""
+        from promptlabel.store import vote_arrays
+
         with store_errors():
             return vote_arrays.read_vote_table(self._reading(), task, labels)
 
@@ -239,6 +243,10 @@ class DuckDBStore:
         """See `Store.state`."""
         return result_tables.read_value(self._reading(), name)
 
+    def settle(self) -> None:
+        """See `Store.settle`."""
+        self._writer.settle()
+
     # --- soundness
     def verify(self) -> Verification:
         """What is wrong between the file, its ledger and the journal; call it while nobody writes."""
@@ -289,7 +297,8 @@ class DuckDBStore:
         self._writer.do(Work(step=step))
 
     def _reading(self) -> Connection:
-        self._writer.check()
+        """The connection, once everything put before is to be seen on it."""
+        self._writer.settle()
         return self._connection
 
     def _read(self, name: str, **parameters: object) -> Iterator[Row]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
@@ -19,6 +19,7 @@ Entry = Mapping[str, Any]
 """One journal entry; `kind` says which of vote, attempts, replace, drop, review or commit it is."""
 
 SEGMENT_BYTES = 64 << 20
+_BLOCK_BYTES = 64 << 10
 
 _HEAD = b'{"crc32":"%08x","entry":'
 _HEAD_BYTES = len(_HEAD % 0)
@@ -70,10 +71,12 @@ class Journal:
         return Position(self._number, self._offset)
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Nothing; the lines are written whole or not at all, and durable after `sync`."""
+        """Nothing; the lines are written whole or not at all, outlive the process, and are durable after `sync`."""
+        content = b"".join(lines)
+        if not content:
+            return
         if self._offset >= self._segment_bytes:
             self._start_segment(self._number + 1)
-        content = b"".join(lines)
         try:
             _write_all(self._file, content)
         except OSError:
@@ -82,8 +85,12 @@ class Journal:
         self._offset += len(content)
 
     def sync(self) -> None:
-        """Nothing; every appended line is on the disk."""
-        os.fsync(self._file)
+        """Nothing; every appended line is on the disk. Lines may be appended meanwhile."""
+        file = os.dup(self._file)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def close(self) -> None:
         """Nothing; synced and closed."""
@@ -137,12 +144,18 @@ def erase(line: Line) -> None:
 
 def _read_segment(path: Path, offset: int) -> Iterator[Line]:
     with path.open("rb") as file:
-        number = file.read(offset).count(b"\n")
+        number = _lines_before(file, offset)
         for content in file:
             number += 1
             if not content.isspace():
                 yield Line(path, number, Position(_number(path), offset), content, decode(content))
             offset += len(content)
+
+
+def _lines_before(file: BinaryIO, offset: int) -> int:
+    """The number of line breaks up to the offset, where the file is read on."""
+    blocks = iter(lambda: file.read(min(_BLOCK_BYTES, offset - file.tell())), b"")
+    return sum(block.count(b"\n") for block in blocks)
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -154,11 +167,24 @@ def _number(segment: Path) -> int:
 
 
 def _cut_torn_line(segment: Path) -> int:
-    content = segment.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    size = segment.stat().st_size
+    with segment.open("rb") as file:
+        whole = _end_of_last_line(file, size)
+    if whole < size:
         os.truncate(segment, whole)
-    return len(content) - whole
+    return size - whole
+
+
+def _end_of_last_line(file: BinaryIO, end: int) -> int:
+    """The offset after the last line break before `end`, 0 where there is none."""
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _write_all(file: int, content: bytes) -> None:

@@ -9,8 +9,10 @@ from promptlabel.settings import CONFIGURATION_FILE, Project
 from promptlabel.store.contract import Store
 
 
-def open_store(project: Project) -> Store:
+def open_store(project: Project, *, lean: bool = False) -> Store:
     """The project's store, made on first use; what the journal has and the store lacks is put back.
+
+    A lean one takes little memory, for long runs that want a few rows at a time.
 
     Raises:
         InputError: if the configured store is of a kind that this version does not have.
@@ -20,7 +22,7 @@ def open_store(project: Project) -> Store:
     """
     from promptlabel.store.duckdb_store import DuckDBStore
 
-    return DuckDBStore(*store_files(project))
+    return DuckDBStore(*store_files(project), lean=lean)
 
 
 def store_files(project: Project) -> tuple[Path, Path]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from promptlabel.records import JsonValue, Pick
 from promptlabel.store.connection import Connection, append, only, stream
 from promptlabel.store.contract import PosteriorTable
@@ -31,6 +29,8 @@ def save_fit(commit: Commit, table: PosteriorTable) -> None:
 
 def read_fit(connection: Connection, task: str) -> PosteriorTable | None:
     """The task's last fit, or None."""
+    import numpy as np
+
     with connection.cursor() as cursor:
         cursor.begin()
         fit = only(cursor, query("fit"), [task])

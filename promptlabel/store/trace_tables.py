@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from promptlabel.errors import Fault, InputError
 from promptlabel.records import RegisteredRule, Trace
@@ -18,7 +16,8 @@ from promptlabel.store.sql import query
 
 _ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
-_TRACES_A_PAGE: Final = 2000
+_TRACES_A_PAGE: Final = 512
+_PLACES_A_FETCH: Final = 10_000
 
 
 def stage(connection: Connection, table: str, rows: Iterable[Row]) -> None:
@@ -82,22 +81,21 @@ def read_pending(
             "limit": limit,
         },
     )
-    columns = found.fetchnumpy()
-    places, sample = np.asarray(columns["place"]), np.asarray(columns["sample"])
+    places, sample_of = array("Q"), array("i")
+    while rows := found.fetchmany(_PLACES_A_FETCH):
+        places.extend(place for place, _ in rows)
+        sample_of.extend(sample for _, sample in rows)
     for start in range(0, len(places), _TRACES_A_PAGE):
         page = slice(start, start + _TRACES_A_PAGE)
-        yield from _page(connection, places[page], sample[page])
+        yield from _page(connection, places[page], sample_of[page])
 
 
-def _page(
-    connection: Connection, places: npt.NDArray[np.uint64], samples: npt.NDArray[np.int32]
-) -> Iterator[tuple[Trace, int]]:
-    bounds = {"first": int(places[0]), "last": int(places[-1]), "places": places.tolist()}
+def _page(connection: Connection, places: array[int], sample_of: array[int]) -> Iterator[tuple[Trace, int]]:
+    bounds = {"first": places[0], "last": places[-1], "places": places.tolist()}
     traces = {
-        place: trace_from(record, signals)
-        for place, record, signals in stream(connection, query("traces_of_places"), bounds)
+        place: trace_from(*row) for place, *row in stream(connection, query("traces_of_places"), bounds)
     }
-    for place, sample in zip(places.tolist(), samples.tolist(), strict=True):
+    for place, sample in zip(places, sample_of, strict=True):
         yield traces[place], sample
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from promptlabel.records import Answer, RegisteredRule, Vote
-from promptlabel.store.connection import Connection, Row, append, stream
+from promptlabel.store.connection import Connection, Row, append, count, stream
 from promptlabel.store.contract import DeadLetter, Spent
 from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.rows import answer_from, from_json, rule_row, vote_from
@@ -20,6 +20,9 @@ _FAILED: Final = ("malformed", "error")
 def insert_votes(commit: Commit, rows: Sequence[Row]) -> None:
     """Nothing; new votes are in, and usable ones stand where failed ones stood."""
     stage(commit.connection, "arriving_votes", _one_a_key(rows))
+    commit.connection.execute(query("stage_present_votes"))
+    if count(commit.connection, query("count_present_failed")):
+        commit.connection.execute(query("mend_votes"))
     commit.connection.execute(query("insert_votes"), [commit.batch])
     commit.count_added("votes")
 
@@ -79,10 +82,10 @@ def read_answers(connection: Connection, requests: Sequence[str]) -> Mapping[str
 def read_counts(connection: Connection, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
     """(rule, model) -> status -> number of current votes; a rule without votes has an empty mapping."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for rule, model, status, count in stream(connection, query("count_votes"), {"task": task}):
+    for rule, model, status, votes in stream(connection, query("count_votes"), {"task": task}):
         statuses = counts.setdefault((rule, model), {})
         if status is not None:
-            statuses[status] = count
+            statuses[status] = votes
     return counts
 
 

@@ -1,4 +1,4 @@
-"""The one thread that writes: it takes what waits as a group, journals it, and commits it once."""
+"""The one thread that writes: what waits is in the journal already; it syncs that and commits many rows at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from typing import Final
 import duckdb
 
 from promptlabel.errors import StoreError
-from promptlabel.store.connection import Connection, Row, store_error
-from promptlabel.store.journal import Journal, encode
+from promptlabel.store.connection import Connection, Row, store_error, store_errors
+from promptlabel.store.journal import START, Journal, Position, encode
 from promptlabel.store.ledger import Commit, Ledger
 
 Insert = Callable[[Commit, Sequence[Row]], None]
 Step = Callable[[Commit], object]
 
-ROWS_A_COMMIT: Final = 10_000
+ROWS_A_COMMIT: Final = 2048
+MOST_ROWS_WAITING: Final = 4096
+LINGER: Final = 0.5
+"""Seconds that rows wait for company while nobody waits for them: a commit costs as much as a thousand rows."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,6 +33,8 @@ class Work:
         rows: rows by the function that inserts them; those of a whole group are inserted in one call.
         connection: where the step must run, for its temporary tables; such work is committed alone.
         urgent: goes before all that is not.
+        done: what the caller waits for; None where nobody waits.
+        start, end: the journal's positions around the lines.
     """
 
     lines: Sequence[bytes] = ()
@@ -37,7 +42,9 @@ class Work:
     step: Step | None = None
     connection: Connection | None = None
     urgent: bool = False
-    done: Future[object] = field(default_factory=Future)
+    done: Future[object] | None = None
+    start: Position = START
+    end: Position = START
 
     @property
     def size(self) -> int:
@@ -46,32 +53,67 @@ class Work:
 
 
 class Writer:
-    """The writing thread of one store; when it dies, every later call fails at once with the cause."""
+    """The writing thread of one store; when it dies, every later call fails at once with the cause.
 
-    def __init__(self, connection: Connection, journal: Journal, ledger: Ledger) -> None:
+    A line is in the journal, where it outlives the process, when its work gets in line.
+
+    Args:
+        linger: seconds that work waits for company while nobody waits for it.
+    """
+
+    def __init__(
+        self, connection: Connection, journal: Journal, ledger: Ledger, linger: float = LINGER
+    ) -> None:
         self._connection = connection
         self._journal = journal
         self._ledger = ledger
+        self._linger = linger
         self._waiting: deque[Work] = deque()
         self._urgent: deque[Work] = deque()
         self._group: list[Work] = []
+        self._rows_waiting = 0
+        self._awaited = 0
+        self._committed_up_to = ledger.position
         self._changed = threading.Condition()
         self._closing = False
         self._cause: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="promptlabel-writer", daemon=True)
         self._thread.start()
 
+    def put(self, work: Work) -> None:
+        """Nothing, once the lines are in the journal; waits while many rows are in line.
+
+        Raises:
+            StoreError: if the writer is dead, or the journal cannot be written.
+        """
+        with self._changed:
+            self._line_up(work)
+            while self._rows_waiting > MOST_ROWS_WAITING and not self._cause:
+                self._changed.wait()
+
     def do(self, work: Work) -> object:
         """What the work's step returned, once all of the work is durable.
 
         Raises:
-            StoreError: if the writer is dead or dies before the work is done.
+            StoreError: if the writer is dead or dies before the work is done, or the database refuses it.
         """
+        work.done = Future()
         with self._changed:
-            self.check()
-            (self._urgent if work.urgent else self._waiting).append(work)
-            self._changed.notify()
-        return work.done.result()
+            self._awaited += 1
+            self._line_up(work)
+            self._changed.notify_all()
+        with store_errors():
+            return work.done.result()
+
+    def settle(self) -> None:
+        """Nothing, once all that was put before is committed.
+
+        Raises:
+            StoreError: if the writer is dead or dies first.
+        """
+        self.check()
+        if self._waiting or self._group:
+            self.do(Work())
 
     def check(self) -> None:
         """Nothing while the writer lives.
@@ -88,61 +130,93 @@ class Writer:
         """Nothing; what waited is written and the thread has ended."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
+
+    def _line_up(self, work: Work) -> None:
+        """Nothing; the work is in line and its lines are in the journal, both in the same order."""
+        self.check()
+        work.start = self._journal.position
+        try:
+            self._journal.append(work.lines)
+        except OSError as error:
+            self._die(store_error(error))
+            self.check()
+        work.end = self._journal.position
+        rows_before, self._rows_waiting = self._rows_waiting, self._rows_waiting + work.size
+        if not (self._waiting or self._urgent) or rows_before < ROWS_A_COMMIT <= self._rows_waiting:
+            self._changed.notify_all()
+        (self._urgent if work.urgent else self._waiting).append(work)
 
     def _run(self) -> None:
         try:
-            while group := self._take():
-                self._write(group)
+            while self._take():
+                self._write(self._group, self._committed_up_to)
+                self._finish()
         except BaseException as error:  # noqa: BLE001 - whatever killed the writer must reach every caller
-            self._die(store_error(error))
+            with self._changed:
+                self._die(store_error(error))
 
-    def _take(self) -> list[Work]:
+    def _take(self) -> bool:
+        """Whether there is a group to write now."""
         with self._changed:
             self._changed.wait_for(lambda: self._urgent or self._waiting or self._closing)
+            self._changed.wait_for(self._is_time, self._linger)
             self._group = _take_all(self._urgent) or _take_some(self._waiting)
-            return self._group
+            self._rows_waiting -= sum(work.size for work in self._group)
+            self._awaited -= sum(work.done is not None for work in self._group)
+            self._committed_up_to = self._waiting[0].start if self._waiting else self._journal.position
+            return bool(self._group)
 
-    def _write(self, group: list[Work]) -> None:
-        lines = [line for work in group for line in work.lines]
-        if lines:
-            self._journal.append(lines)
+    def _is_time(self) -> bool:
+        return bool(self._awaited or self._closing or self._rows_waiting >= ROWS_A_COMMIT)
+
+    def _finish(self) -> None:
+        with self._changed:
+            self._group = []
+            self._changed.notify_all()
+
+    def _write(self, group: list[Work], position: Position) -> None:
+        if any(work.lines for work in group):
             self._journal.sync()
         try:
-            results = self._commit(group)
+            results = self._commit(group, position)
         except (duckdb.FatalException, duckdb.IOException):
             raise
         except Exception as error:  # noqa: BLE001 - one work's fault is that caller's, not the writer's end
-            self._write_each(group, error)
+            self._write_each(group, position, error)
         else:
             for work, result in zip(group, results, strict=True):
-                work.done.set_result(result)
+                if work.done:
+                    work.done.set_result(result)
 
-    def _write_each(self, group: list[Work], error: Exception) -> None:
-        if len(group) == 1:
+    def _write_each(self, group: list[Work], position: Position, error: Exception) -> None:
+        if len(group) > 1:
+            for work in group:
+                self._write([work], min(position, work.end))
+        elif group[0].done:
             group[0].done.set_exception(error)
-            return
-        for work in group:
-            work.lines = ()  # they are in the journal already
-            self._write([work])
+        else:
+            raise error
 
-    def _commit(self, group: list[Work]) -> list[object]:
+    def _commit(self, group: list[Work], position: Position) -> list[object]:
+        if not any(work.rows or work.step for work in group):
+            return [None] * len(group)
         connection = group[0].connection or self._connection
-        with self._ledger.commit(connection, self._journal.position) as commit:
+        with self._ledger.commit(connection, position) as commit:
             for insert, rows in _merge(group).items():
                 insert(commit, rows)
             results = [work.step(commit) if work.step else None for work in group]
-        self._journal.append([encode(commit.entry(self._ledger.chain))])
+        with self._changed:
+            self._journal.append([encode(commit.entry(self._ledger.chain))])
         return results
 
     def _die(self, cause: StoreError) -> None:
-        with self._changed:
-            self._cause = cause
-            unfinished = [*self._group, *self._urgent, *self._waiting]
-        for work in unfinished:
-            if not work.done.done():
+        self._cause = cause
+        for work in (*self._group, *self._urgent, *self._waiting):
+            if work.done and not work.done.done():
                 work.done.set_exception(cause)
+        self._changed.notify_all()
 
 
 def _take_all(waiting: deque[Work]) -> list[Work]:

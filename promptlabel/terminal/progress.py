@@ -1,77 +1,122 @@
-"""A progress bar for long verbs, on stderr, with rate, time left, failures and money."""
+"""How a long run goes, on stderr: a bar for people, a JSON line a second for machines."""
 
 from __future__ import annotations
 
-import time
-from types import TracebackType
-from typing import Final, Self
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final, Literal, TextIO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+import orjson
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from promptlabel.records import Vote
+from promptlabel.pipeline.progress import Progress, Snapshot
 
-_REDRAW: Final = 0.1
+Way = Literal["auto", "bar", "json", "none"]
 
-_stderr = Console(stderr=True, highlight=False)
+_REDRAWS_A_SECOND: Final = 8
+_SECONDS_A_LINE: Final = 1.0
+_CAUSES_SHOWN: Final = 4
 
 
-class VoteProgress:
-    """A bar of votes; it stays silent where stderr is no terminal, or JSON was asked for."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=_stderr,
-            disable=as_json or not _stderr.is_terminal,
+@contextmanager
+def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
+    """A progress that is shown while inside; `auto` is a bar where stderr is a terminal and no JSON is asked for."""
+    console = Console(stderr=True, highlight=False)
+    progress = Progress(note=lambda text: console.print(text, soft_wrap=True, markup=False))
+    if way == "json":
+        progress.note = lambda text: _print(orjson.dumps({"event": "note", "text": text}), sys.stderr)
+        with every(_SECONDS_A_LINE, lambda done: _print_line(progress, sys.stderr, done=done)):
+            yield progress
+    elif way == "bar" or (way == "auto" and console.is_terminal and not as_json):
+        with Live(
+            console=console,
+            get_renderable=lambda: render(progress.snapshot()),
+            refresh_per_second=_REDRAWS_A_SECOND,
             transient=True,
-        )
-        self._task = self._bar.add_task("votes", total=None, rate="", note="")
-        self._cast = 0
-        self._faults = 0
-        self._usd = 0.0
-        self._drawn = 0.0
+            redirect_stdout=False,
+        ):
+            yield progress
+    else:
+        yield progress
 
-    def begin(self, votes: int) -> None:
-        """Nothing; the bar's length is known."""
-        self._bar.update(self._task, total=votes)
 
-    def cast(self, vote: Vote, usd: float) -> None:
-        """Nothing; the vote is counted, and the bar moves if it has not done so for a tenth of a second."""
-        self._cast += 1
-        self._faults += vote.status in ("malformed", "error")
-        self._usd += usd
-        if time.monotonic() - self._drawn > _REDRAW:
-            self._drawn = time.monotonic()
-            self._bar.update(self._task, completed=self._cast, rate=self._rate(), note=self._note())
+def render(now: Snapshot) -> Group:
+    """The bar: votes, rate and time left in its first line; requests, money and failures in its second."""
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        Text("votes"),
+        ProgressBar(total=max(now.total, 1), completed=now.votes, width=40),
+        Text(f"{now.votes:,}/{now.total:,}"),
+        Text(f"{now.rate:,.0f}/s", style="cyan"),
+        Text(_left(now)),
+    )
+    return Group(bar, Text("  ".join(_notes(now)), style="dim", no_wrap=True, overflow="ellipsis"))
 
-    def _rate(self) -> str:
-        speed = self._bar.tasks[0].speed
-        return f"{speed:,.0f}/s" if speed else ""
 
-    def _note(self) -> str:
-        money = f"${self._usd:.4f}" if self._usd else ""
-        faults = f"[red]{self._faults} failed[/]" if self._faults else ""
-        return "  ".join(part for part in (money, faults) if part)
+def line(now: Snapshot, *, done: bool) -> bytes:
+    """The snapshot as one JSON object, without a line's end."""
+    rounded = {
+        "seconds": round(now.seconds, 3),
+        "rate": round(now.rate, 2),
+        "usd": round(now.usd, 9),
+        "projected_usd": round(now.projected_usd, 9),
+        "seconds_left": None if now.seconds_left is None else round(now.seconds_left, 1),
+    }
+    fields = {name: rounded.get(name, getattr(now, name)) for name in Snapshot.__slots__}
+    return orjson.dumps({"event": "done" if done else "progress", **fields})
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+@contextmanager
+def every(seconds: float, tell: Callable[[bool], None]) -> Iterator[None]:
+    """While inside, `tell(False)` is called so often by a thread; when that ends, `tell(True)` once."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(seconds):
+            tell(False)
+
+    thread = threading.Thread(target=go_on, name="promptlabel-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        tell(True)
+
+
+def _print_line(progress: Progress, out: TextIO, *, done: bool) -> None:
+    _print(line(progress.snapshot(), done=done), out)
+
+
+def _print(line: bytes, out: TextIO) -> None:
+    out.write(line.decode() + "\n")
+    out.flush()
+
+
+def _left(now: Snapshot) -> str:
+    return "" if now.seconds_left is None else f"{timedelta(seconds=round(now.seconds_left))} left"
+
+
+def _notes(now: Snapshot) -> Iterator[str]:
+    if now.calls:
+        yield f"{now.calls:,} calls, {now.in_flight} in flight"
+    if now.usd:
+        yield f"${now.usd:.4f} of about ${now.projected_usd:.2f}"
+    if now.errors:
+        yield f"tried again: {_by_cause(now.errors)}"
+    if now.dead_letters:
+        yield f"failed: {_by_cause(now.dead_letters)}"
+
+
+def _by_cause(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda one: -one[1])
+    shown = [f"{cause} {count:,}" for cause, count in ordered[:_CAUSES_SHOWN]]
+    return ", ".join(shown) + (", ..." if len(ordered) > _CAUSES_SHOWN else "")

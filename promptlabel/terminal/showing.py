@@ -54,3 +54,8 @@ def _one_object(result: object) -> object:
             if isinstance(value, list | tuple):
                 joined.setdefault(field.name, []).extend(value)
     return {**joined, "tasks": {item.task: item for item in result}}
+
+
+def show_waiting() -> None:
+    """Nothing; says that the next save is waited for."""
+    _errors.print("[dim]waiting for the next save; Ctrl-C ends[/]")

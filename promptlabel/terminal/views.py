@@ -75,6 +75,11 @@ def _check(report: Any) -> None:
     _say(f"{report.rules} rules in {_count(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}")
     for rule in report.renamed:
         _say(f"{rule.task}/{rule.old} is now called {rule.new}; it keeps its votes")
+    for run in getattr(report, "runs", ()):
+        _examples(run.examples, f"{run.rule}: ")
+    if hasattr(report, "runs"):
+        _say(f"{report.passed:,} examples as expected, {report.failed:,} not")
+        _stopped(report)
 
 
 def _count(number: int, noun: str) -> str:
@@ -84,20 +89,62 @@ def _count(number: int, noun: str) -> str:
 def _preview(report: Any) -> None:
     if report.traces and report.traces[0].prompt:
         _say("[dim]the prompt of the first trace:[/]", escape(report.traces[0].prompt), "")
-    table = _table("trace", "model", "answer", "vote", ">confidence", "gold")
+    columns = ["trace", "model", "answer", "vote", ">confidence", "gold", "others disagree"]
+    table = _table(*columns, *(["before"] if report.diff else []))
     for row in report.traces:
-        confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
-        answer = _clip(row.answer or row.cause or "", 40)
-        vote = _colored_vote(row.vote or row.status, row.gold)
-        table.add_row(escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "")
+        table.add_row(*_preview_cells(row), *([_before(row)] if report.diff else []))
     _screen.print(table)
     if any(row.distribution for row in report.traces):
         _say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
-    for example in report.examples:
+    outside = [row.outside for row in report.traces if row.outside is not None]
+    if outside:
+        share = _share(sum(outside) / len(outside))
+        _say(f"[dim]{share} of the model's probability fell on none of the answers, on average[/]")
+    _examples(report.examples)
+    if report.diff:
+        _preview_diff(report)
+    _stopped(report)
+
+
+def _preview_cells(row: Any) -> list[str]:
+    confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+    answer = _clip(row.answer or row.cause or "", 40)
+    vote = _colored_vote(row.vote or row.status, row.gold)
+    return [escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "", _dissent(row)]
+
+
+def _dissent(row: Any) -> str:
+    """Of the other rules that voted, those of another opinion."""
+    if not row.others or row.vote is None:
+        return ""
+    names = ", ".join(escape(name) for name in row.disagrees)
+    return f"{len(row.disagrees)} of {len(row.others)}" + (f": {names}" if names else "")
+
+
+def _before(row: Any) -> str:
+    if row.before is None or row.before == (row.vote or row.status):
+        return f"[dim]{escape(row.before or '')}[/]"
+    return f"[yellow]{escape(row.before)}[/]"
+
+
+def _preview_diff(report: Any) -> None:
+    colors = {"+": "green", "-": "red"}
+    for line in report.diff.lines[2:]:
+        color = colors.get(line[:1], "dim")
+        _say(f"[{color}]{escape(line)}[/]")
+    of = _count(len(report.traces), "vote")
+    _say(f"{report.diff.changed:,} of {of} differ from those of {report.diff.revision}")
+
+
+def _examples(examples: Iterable[Any], prefix: str = "") -> None:
+    for example in examples:
         mark = (
             "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
         )
-        _say(f"example {example.number}, {example.expected}: {mark}")
+        _say(f"{escape(prefix)}example {example.number}, {example.expected}: {mark}")
+
+
+def _stopped(report: Any) -> None:
     if report.stopped:
         _say(f"[yellow]stopped: {report.stopped}: {escape(report.message)}[/]")
 
@@ -149,7 +196,10 @@ _RULE_COLUMNS: Final = (
     ">cost",
     "advice",
 )
-_HOW_MANY_VOTES: Final = {"gold": "from their errors on gold", "agreement": "from how they agree"}
+_HOW_MANY_VOTES: Final = {
+    "gold": "{0:.1f} independent votes, by their errors on gold",
+    "agreement": "{0:.1f} independent votes at most, by how they agree; errors that all share show on gold only",
+}
 
 
 def _analyze(report: Any) -> None:
@@ -163,7 +213,52 @@ def _analyze(report: Any) -> None:
     _screen.print(table)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)
     if how:
-        _say(f"{len(report.rules)} rules amount to {report.n_eff:.1f} independent votes, {how}")
+        _say(f"{len(report.rules)} rules amount to {how.format(report.n_eff)}")
+    if len(report.n_eff_by_family) > 1 and how:
+        _say("; ".join(f"{family}: {votes:.1f}" for family, votes in report.n_eff_by_family.items()))
+    for pair in report.redundant[:_SHOWN]:
+        _say(f"{pair.rule} and {pair.repeats} err together (correlation {pair.error_correlation:.2f})")
+
+
+def _explain(report: Any) -> None:
+    _say(
+        f"[bold]{escape(report.rule)}[/]: {escape(report.description)}" if report.description else report.rule
+    )
+    for one in report.models:
+        if len(report.models) > 1:
+            _say("", f"asked of [bold]{escape(one.figures.model)}[/]")
+        _explain_one(one)
+
+
+def _explain_one(one: Any) -> None:
+    row = one.figures
+    right = (
+        "no gold yet" if row.accuracy is None else f"right {_share(row.accuracy)} ({_ends(row)}) of the time"
+    )
+    _say(f"{_count(row.votes, 'vote')} on {_share(row.coverage)} of the traces; {right}; {_money(row.usd)}")
+    for said in one.labels:
+        judged = (
+            "" if said.precision is None else f", right {_share(said.precision)} of {said.judged:,} judged"
+        )
+        _say(f"  {escape(said.label)}: {_count(said.votes, 'vote')}{judged}")
+    _say(f"alone on {one.alone_total:,} traces; tips the majority on {one.decisive_total:,}")
+    for other in one.repeats:
+        _say(f"says the same as {escape(other.rule)} on {_share(other.agreement)} of {other.shared:,} traces")
+    _shown_traces("where it is wrong, the surest first", one.wrong, one.wrong_total)
+    _shown_traces("where it alone speaks", one.alone, one.alone_total)
+    _say("", *(f"[yellow]→[/] {escape(text)}" for text in one.suggestions))
+
+
+def _shown_traces(title: str, traces: Any, total: int) -> None:
+    if not traces:
+        return
+    table = _table("trace", "says", "gold", ">sure", "the end of it", title=f"{title} ({total:,})")
+    for trace in traces:
+        sure = "" if trace.confidence is None else f"{trace.confidence:.2f}"
+        words = _clip(trace.text[-160:], 160)
+        table.add_row(escape(trace.trace_id), escape(trace.vote), escape(trace.gold or ""), sure, words)
+    _say("")
+    _screen.print(table)
 
 
 def _ends(row: Any) -> str:
@@ -414,6 +509,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "plan": _plan,
     "vote": _vote,
     "analyze": _analyze,
+    "explain": _explain,
     "fit": _fit,
     "queue": _queue,
     "audit": _audit,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.records import ABSTAIN
-from promptlabel.votes.dependence import EffectiveSource, effective_votes
+from promptlabel.votes.dependence import Dependence, EffectiveSource, dependence
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -18,7 +18,7 @@ _CHUNK: Final = 65_536
 _NORMAL_QUANTILE: Final = 1.959963984540054
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VoteAnalysis:
     """One entry a rule, in the order of the columns; shares are of all n traces.
 
@@ -30,8 +30,7 @@ class VoteAnalysis:
         polarity: the labels the rule has voted for, ascending.
         correct: votes equal to gold; `incorrect` those that are not.
         accuracy: correct among votes that have gold, NaN where none has; with the ends of its 95 % Wilson interval.
-        n_eff: how many independent rules' worth of evidence the rules are, from 1 to m.
-        n_eff_source: found from errors on gold, from agreement among rules, or (``none``) not to be found: then m.
+        dependence: correlations of the rules' errors, and whether they are those seen on gold.
     """
 
     votes: Ints
@@ -44,8 +43,17 @@ class VoteAnalysis:
     accuracy: Floats
     accuracy_low: Floats
     accuracy_high: Floats
-    n_eff: float
-    n_eff_source: EffectiveSource
+    dependence: Dependence
+
+    @property
+    def n_eff(self) -> float:
+        """How many independent rules' worth of evidence the rules are, from 1 to m."""
+        return self.dependence.effective_votes()
+
+    @property
+    def n_eff_source(self) -> EffectiveSource:
+        """Found from errors on gold, from agreement (then an upper bound), or (``none``) not to be found: then m."""
+        return self.dependence.source
 
 
 def analyze_votes(
@@ -66,7 +74,6 @@ def analyze_votes(
     total = max(len(matrix), 1)
     judged = counts.correct + counts.incorrect
     low, high = wilson_interval(counts.correct, judged)
-    n_eff, source = effective_votes(matrix, truth, classes)
     return VoteAnalysis(
         votes=counts.by_label.sum(axis=1),
         coverage=counts.by_label.sum(axis=1) / total,
@@ -78,8 +85,7 @@ def analyze_votes(
         accuracy=_ratio(counts.correct, judged),
         accuracy_low=low,
         accuracy_high=high,
-        n_eff=n_eff,
-        n_eff_source=source,
+        dependence=dependence(matrix, truth, classes),
     )
 
 

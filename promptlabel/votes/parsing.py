@@ -124,7 +124,7 @@ def _read_text(rule: PromptRule, text: str) -> Reading:
 def _read_json(text: str, rule: PromptRule) -> tuple[str, str | None]:
     """The answer and the rationale of a JSON object that holds these and nothing else."""
     try:
-        found = json.loads(text, object_pairs_hook=_once_each)
+        found = _DECODER.decode(text)
     except (json.JSONDecodeError, RecursionError):
         raise _MalformedError("not_json") from None
     allowed = {_ANSWER_KEY, _RATIONALE_KEY} if rule.spec.rationale else {_ANSWER_KEY}
@@ -141,6 +141,9 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         raise _MalformedError("several_answers")
     return found
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_once_each)
 
 
 def _match(rule: PromptRule, said: str) -> str:

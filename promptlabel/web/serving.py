@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 import orjson
 import uvicorn
@@ -38,22 +39,33 @@ def serve(
         hosts=(*LOOPBACK, host),
         reviewers_per_item=reviewers_per_item,
     )
+    run_server(app, lambda address: announce(address, as_json=as_json), port=port, host=host)
+
+
+def run_server(app: Starlette, ready: Callable[[str], None], *, port: int, host: str = "127.0.0.1") -> None:
+    """Nothing; returns when the server has been stopped with Ctrl-C, `ready` having been told its address.
+
+    Raises:
+        InputError: when the address cannot be had.
+    """
     with _listening(host, port) as listener:
         address = _address(host, listener.getsockname()[1], app.state.token)
-        server = _Server(app, lambda: announce(address, as_json=as_json))
+        server = _Server(app, lambda: ready(address))
         with suppress(KeyboardInterrupt):  # uvicorn stops cleanly on Ctrl-C, then hands the signal on
             server.run(sockets=[listener])
 
 
-def announce(address: str, *, as_json: bool) -> None:
+_REVIEW: Final = (
+    "Review at {}\n"
+    "Others open the same address and give their names. Ctrl-C stops; every decision is stored at once.\n"
+)
+
+
+def announce(address: str, *, as_json: bool, sentence: str = _REVIEW) -> None:
     """Nothing; prints where the page is, as one JSON object if asked."""
-    if as_json:
-        sys.stdout.write(orjson.dumps({"address": address}).decode() + "\n")
-    else:
-        sys.stdout.write(
-            f"Review at {address}\n"
-            "Others open the same address and give their names. Ctrl-C stops; every decision is stored at once.\n"
-        )
+    sys.stdout.write(
+        orjson.dumps({"address": address}).decode() + "\n" if as_json else sentence.format(address)
+    )
     sys.stdout.flush()
 
 

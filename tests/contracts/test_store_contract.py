@@ -391,6 +391,7 @@ class TestMoneyAndFailures:
             a_vote(4, status="error"),
         ]
         store.add_votes([*votes, a_code_vote(5)])
+        assert store.spent() == Spent(0.0, 0)  # a read, after which nothing is unseen
         found = store.answers([vote.request or "" for vote in votes] + ["0" * 32])
         assert found == {votes[0].request: votes[0].raw, votes[1].request: votes[1].raw}
         assert store.answers([]) == {}

@@ -12,7 +12,6 @@ from promptlabel.labelmodel.calibration import (
     correctness,
     fit_exponent,
     log_loss,
-    ranked_probability_score,
     reliability,
     tempered,
 )
@@ -42,19 +41,6 @@ def test_brier_score_is_scikit_learns_on_two_classes_doubled(seed):
     assert brier_score(probabilities, labels) == pytest.approx(
         2 * brier_score_loss(labels, probabilities[:, 1])
     )
-
-
-@given(seeds)
-def test_the_ranked_score_is_half_of_briers_on_two_classes(seed):
-    probabilities, labels = sample(seed, classes=2)
-    assert ranked_probability_score(probabilities, labels) == pytest.approx(
-        brier_score(probabilities, labels) / 2
-    )
-
-
-def test_a_near_miss_costs_less_in_order():
-    near, far = np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 0.0, 1.0]])
-    assert ranked_probability_score(near, np.array([0])) < ranked_probability_score(far, np.array([0]))
 
 
 def test_a_tie_is_right_by_its_share():

@@ -79,7 +79,7 @@ def test_a_large_class_is_not_split_when_the_balance_is_learnt():
     even = (fitted(votes, 4, abstain_is_outcome=False).argmax(axis=1) == labels).mean()
     learnt = (fitted(votes, 4, abstain_is_outcome=False, learns_balance=True).argmax(axis=1) == labels).mean()
     assert even < 0.7
-    assert learnt > 0.95
+    assert learnt > even + 0.2
 
 
 def test_the_learnt_balance_makes_skewed_votes_likelier():

@@ -52,19 +52,7 @@ def test_a_certain_soft_vote_is_a_hard_vote():
     assert (hard.design.toarray() == soft.design.toarray()).all()
 
 
-def test_by_rule_is_the_probability_that_a_vote_is_right():
-    patterns, _ = group(np.array([[0, -1], [1, 0]]), 2)
-    assert patterns.by_rule(np.array([[0.9, 0.1], [0.3, 0.7]])).toarray().tolist() == [[0.9, 0], [0.7, 0.3]]
-
-
 def test_take_repeats_rows():
     patterns, inverse = group(np.array([[1], [0], [1]]), 2)
     assert patterns.take(inverse).votes.tolist() == [[1], [0], [1]]
     assert patterns.take(inverse).counts.tolist() == [1, 1, 1]
-
-
-def test_every_second_pattern_keeps_its_count():
-    patterns, _ = group(np.array([[0], [0], [1], [2]]), 3)
-    assert patterns.every(2).votes.tolist() == [[0], [2]]
-    assert patterns.every(2).counts.tolist() == [2, 1]
-    assert patterns.every(1) is patterns

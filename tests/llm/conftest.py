@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from llm.standin_vllm import vllm, weights  # noqa: F401 - fixtures
 
 from promptlabel.llm.jobs import Job
 from promptlabel.records import Question, RegisteredRule

@@ -177,10 +177,25 @@ def test_a_server_without_log_probabilities_is_told_so():
     assert caught.value.cause == "no_logprobs"
 
 
+def test_log_probabilities_that_a_server_mixed_up_are_no_distribution():
+    raw = with_logprobs([("yes", -0.5), ("<|endoftext|>", -9999.0)])
+    with pytest.raises(ModelError, match="tokenizer") as caught:
+        read_completion(raw, Question("Good?", YES_NO, decode="logprobs"), free)
+    assert caught.value.cause == "no_logprobs"
+
+
 def test_a_token_that_begins_several_answers_counts_for_none():
     found, outside = distribution([("un", math.log(0.5)), ("uns", math.log(0.3))], ("unsure", "unclear"))
     assert found == pytest.approx({"unsure": 1.0, "unclear": 0.0})
     assert outside == pytest.approx(0.7)
+
+
+def test_case_and_quotes_are_no_other_answer_unless_answers_differ_by_them():
+    found, outside = distribution([("Yes", math.log(0.5)), ('"no', math.log(0.25))], YES_NO)
+    assert found == pytest.approx({"yes": 2 / 3, "no": 1 / 3})
+    assert outside == pytest.approx(0.25)
+    apart, _ = distribution([("US", math.log(0.5)), ("us", math.log(0.25))], ("US", "us"))
+    assert apart == pytest.approx({"US": 2 / 3, "us": 1 / 3})
 
 
 def test_no_mass_on_any_answer_is_no_distribution():

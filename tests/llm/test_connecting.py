@@ -15,9 +15,10 @@ def test_a_hosted_model_is_reached_by_its_litellm_name():
     assert client.name == "judge"
 
 
-def test_an_engine_in_this_process_is_refused_with_what_to_run_instead():
-    with pytest.raises(InputError, match=r"models\.offline\.provider: .*vllm serve.*hosted_vllm/NAME"):
-        connect("offline", ModelSettings(provider="vllm", model="weights"))
+def test_vertex_without_googles_library_is_told_what_to_install(monkeypatch):
+    monkeypatch.setattr("promptlabel.llm.connecting.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"promptlabel\[vertex\]"):
+        connect("judge", ModelSettings(model="vertex_ai/gemini-2.5-flash"))
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-5-mini", "anthropic/claude-haiku-4-5"])

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlabel.llm.failures import OUTAGE, PERMANENT, RETRIED, error_in_body, from_response, retry_after
+from promptlabel.llm.failures import (
+    OUTAGE,
+    PERMANENT,
+    RETRIED,
+    error_in_body,
+    from_response,
+    retry_after,
+    wait_for_room,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -93,3 +101,28 @@ def test_an_error_in_a_sound_answer_is_read_like_its_status():
 def test_a_permanent_cause_is_never_retried_and_an_outage_always():
     assert not PERMANENT & RETRIED
     assert OUTAGE <= RETRIED
+
+
+def limits(what, left, of, reset):
+    names = {"remaining": left, "limit": of, "reset": reset}
+    return {f"x-ratelimit-{name}-{what}": str(value) for name, value in names.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        (limits("requests", 0, 60, "1m0s"), 1.0),
+        (limits("requests", 0, 14400, "24h0m0s"), 6.0),
+        (limits("requests", 0, 10, "20ms"), 0.002),
+        (limits("requests", 0, 10, "5"), 0.5),
+        (limits("requests", 1, 60, "59s"), 0.0),
+        (limits("tokens", 900, 100_000, "59s"), 59 * 2000 / 99_100),
+        (limits("tokens", 5000, 100_000, "57s"), 0.0),
+        (limits("requests", 0, 60, "soon"), 0.0),
+        (limits("requests", "none", 60, "1s"), 0.0),
+        (limits("requests", 0, 0, "1s"), 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_a_provider_that_has_no_room_left_is_given_time_for_one_more(headers, wait):
+    assert wait_for_room(headers) == pytest.approx(wait)

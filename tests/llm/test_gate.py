@@ -158,3 +158,38 @@ def test_no_minute_holds_more_than_the_rate(per_minute, arrivals):
         starts.append(now + pace.take(1))
     for index, start in enumerate(starts):
         assert sum(start <= other < start + 60 - 1e-6 for other in starts[index:]) <= per_minute
+
+
+def test_requests_that_ran_out_of_time_narrow_the_gate_once_for_all_that_were_open_together(fly):
+    async def play():
+        wide = await opened(10)
+        together = [await wide.enter() for _ in range(9)]
+        for admitted in together:
+            wide.leave(admitted, error("timeout"))
+        return wide.window
+
+    assert fly(play()) == 7
+
+
+def test_answers_that_take_half_of_their_deadline_take_places_away_and_give_none_back(fly):
+    async def play():
+        wide = gate(10, slow=5.0)
+        wide.leave(await wide.enter())
+        for seconds in (6.0, 6.0):
+            wide.leave(await wide.enter(), None, seconds)
+        narrowed = wide.window
+        for _ in range(8):
+            wide.leave(await wide.enter(), None, 1.0)
+        return narrowed, wide.window
+
+    assert fly(play()) == (8, 9)
+
+
+def test_a_pause_that_the_provider_asks_for_holds_without_a_probe(fly):
+    async def play():
+        wide = await opened(4)
+        wide.pause(3.0)
+        await asyncio.gather(*(wide.enter() for _ in range(4)))
+        return asyncio.get_running_loop().time(), wide.in_flight
+
+    assert fly(play()) == (3.0, 4)

@@ -77,6 +77,13 @@ def test_log_probabilities_become_a_distribution(mock_model):
         ("hang", "timeout", False, None),
         ("headers_only", "timeout", False, None),
         ("drip", "timeout", False, None),
+        ("429_ms", "rate_limit", False, 7.0),
+        ("503_retry_after", "server_error", False, 7.0),
+        ("504", "server_error", False, None),
+        ("close", "connection", False, None),
+        ("short_length", "connection", False, None),
+        ("html", "malformed_body", False, None),
+        ("filtered", "content_filter", False, None),
         ("reset", "malformed_body", False, None),
         ("truncated", "malformed_body", False, None),
         ("wrong_length", "malformed_body", False, None),
@@ -178,7 +185,7 @@ def test_a_correction_goes_through_instructor_and_shows_what_was_wrong(mock_mode
         async with mock_model.serving() as server:
             client = HostedClient("judge", settings(server.url, timeout=20))
             try:
-                return await client.correct(QUESTION, Answer("maybe")), server.seen
+                return await client.correct(client.correction(QUESTION, Answer("maybe"))), server.seen
             finally:
                 await client.close()
 
@@ -187,6 +194,14 @@ def test_a_correction_goes_through_instructor_and_shows_what_was_wrong(mock_mode
     assert b"Correct your JSON answer" in seen.last_body
     assert seen.requests == 1
     assert answer.usage.output_tokens == 5
+
+
+def test_a_correction_shows_the_beginning_of_a_long_answer_and_is_bounded_as_a_question():
+    client = HostedClient("judge", settings("http://127.0.0.1:1"))
+    correction = client.correction(QUESTION, Answer("x" * 1_000_000))
+    assert correction.prompt.startswith(QUESTION.prompt)
+    assert len(correction.prompt) < 3000
+    assert client.ceiling(correction).input_tokens > client.ceiling(QUESTION).input_tokens + 1000
 
 
 def test_the_direct_way_needs_neither_litellm_nor_much_memory():
@@ -282,7 +297,7 @@ def test_a_permanent_refusal_costs_one_call(fault, mock_model, make_jobs):
             client = HostedClient("judge", model)
 
             async def deliver(outcome):
-                assert outcome.pending
+                assert outcome.result is None
 
             report = await Sender(client, Limits.of(model), Account()).run(make_jobs(1000), deliver)
             await client.close()

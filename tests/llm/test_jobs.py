@@ -3,9 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from promptlabel.errors import ModelError
-from promptlabel.llm.jobs import Chance, Feed, Limits, Outcome, SendReport
-from promptlabel.records import Answer, Attempt, Usage
+from promptlabel.llm.jobs import Chance, Feed, Limits, SendReport
+from promptlabel.records import Attempt, Usage
 from promptlabel.settings import ModelSettings
 
 
@@ -17,18 +16,6 @@ def test_limits_come_from_the_settings():
         9.0,
         3,
     )
-
-
-@pytest.mark.parametrize(
-    ("result", "pending"),
-    [
-        (Answer("yes"), False),
-        (ModelError("no", cause="refusal"), False),
-        (ModelError("no", cause="auth", permanent=True), True),
-    ],
-)
-def test_only_a_stopped_run_leaves_a_job_pending(result, pending, make_jobs):
-    assert Outcome(next(make_jobs(1)), result).pending is pending
 
 
 def test_a_report_sums_attempts():
@@ -44,7 +31,7 @@ def test_a_feed_ends_once_and_for_all(later, make_jobs):
     async def slowly():
         for job in make_jobs(3):
             await asyncio.sleep(0)
-            yield job
+            yield [job]
 
     async def drain():
         feed = Feed(slowly() if later else make_jobs(3))

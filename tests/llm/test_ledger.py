@@ -115,3 +115,31 @@ def test_a_cancelled_wait_harms_nobody(fly):
         return await waiting[1]
 
     assert fly(wait()) is not None
+
+
+@given(limit=st.floats(0.1, 5), asked=st.lists(st.tuples(dollars, shares), min_size=1, max_size=40))
+def test_what_is_in_flight_was_written_down_before_and_never_passes_what_is_left(limit, asked):
+    told = []
+    account = Account(limit_usd=limit, limit_calls=30, remember=told.append)
+    open_ones = []
+    for bound, share in asked:
+        reservation = account.try_reserve(bound)
+        if reservation is not None:
+            open_ones.append((reservation, bound * share))
+            assert told[-1].usd >= sum(one.usd for one, _ in open_ones) - 1e-9
+            assert told[-1].calls >= len(open_ones)
+        elif open_ones:
+            account.settle(*open_ones.pop())
+    assert all(most.usd <= limit + 1e-9 and most.calls <= 30 for most in told)
+    assert len(told) <= 60
+
+
+def test_a_steady_load_is_written_down_a_few_times_only():
+    told = []
+    account = Account(limit_usd=1e9, remember=told.append)
+    for _ in range(1000):
+        reservations = [account.try_reserve(1.0) for _ in range(64)]
+        for reservation in reservations:
+            account.settle(reservation, 0.5)
+    assert len(told) <= 12
+    assert told[-1].calls < 2 * 64

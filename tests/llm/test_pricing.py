@@ -52,7 +52,18 @@ def test_prices_agree_with_litellm_and_are_had_without_it():
         "print(json.dumps([token_price(ModelSettings(model=n)).usd(Usage(1000, 100)) for n in names]));"
         "assert not {'litellm', 'tiktoken', 'openai'} & set(sys.modules)"
     )
-    names = ["openai/gpt-4o-mini", "gpt-5-mini", "mistral/mistral-small-latest", "anthropic/claude-haiku-4-5"]
+    names = [
+        "openai/gpt-4o-mini",
+        "gpt-5-mini",
+        "mistral/mistral-small-latest",
+        "anthropic/claude-haiku-4-5",
+        "gemini/gemini-2.5-flash",
+        "vertex_ai/gemini-2.5-flash",
+        "vertex_ai/claude-haiku-4-5",
+        "bedrock/anthropic.claude-haiku-4-5-20251001-v1:0",
+        "bedrock/converse/us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "azure/gpt-4o-mini",
+    ]
     run = subprocess.run([sys.executable, "-c", code, json.dumps(names)], capture_output=True, check=True)
     ours = json.loads(run.stdout)
     theirs = [_litellm_usd(name) for name in names]

@@ -1,7 +1,7 @@
 import asyncio
 import gc
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -36,6 +36,7 @@ class FakeModel:
     most_open: int = 0
     starts: list = field(default_factory=list)
     prompts: Counter = field(default_factory=Counter)
+    bounded: list = field(default_factory=list)
 
     async def ask(self, question):
         call, self.calls = self.calls, self.calls + 1
@@ -70,15 +71,23 @@ def chance():
 async def send(model, jobs, *, account=None, during=None, deliver=None, **limits):
     outcomes = []
 
+    undecided = {}
+
     async def keep(outcome):
-        outcomes.append(outcome)
+        request = outcome.job.request
+        before = undecided.pop(request).attempts if request in undecided else ()
+        whole = replace(outcome, attempts=(*before, *outcome.attempts))
+        if outcome.result is None:
+            undecided[request] = whole
+        else:
+            outcomes.append(whole)
 
     sender = Sender(model, Limits(**limits), account or Account(), chance())
     helper = asyncio.create_task(during(sender)) if during else None
     report = await sender.run(jobs, deliver or keep)
     if helper:
         await helper
-    return report, outcomes
+    return report, [*outcomes, *undecided.values()]
 
 
 def test_every_job_is_delivered_once_with_its_item(fly, make_jobs):
@@ -130,7 +139,7 @@ def test_an_asynchronous_source_of_jobs_will_do(fly, make_jobs):
     async def slowly():
         for job in make_jobs(20):
             await asyncio.sleep(1)
-            yield job
+            yield [job]
 
     report, _ = fly(send(FakeModel(), slowly(), concurrency=4))
     assert report.answered == 20
@@ -142,10 +151,9 @@ def test_a_retry_does_not_wait_for_a_source_that_is_silent(fly, make_jobs):
 
     async def waits_for_its_own_answers():
         jobs = make_jobs(3)
-        yield next(jobs)
-        yield next(jobs)
+        yield [next(jobs), next(jobs)]
         await answered.wait()
-        yield next(jobs)
+        yield [next(jobs)]
 
     async def deliver(outcome):
         if outcome.job.item == 1:
@@ -180,7 +188,7 @@ def test_a_question_is_given_up_after_its_attempts(fly, make_jobs):
     report, outcomes = fly(send(model, make_jobs(10), concurrency=2, attempts=4))
     dead = [outcome for outcome in outcomes if isinstance(outcome.result, ModelError)]
     assert [outcome.job.item for outcome in dead] == [3]
-    assert (dead[0].result.cause, len(dead[0].attempts), dead[0].pending) == ("malformed_body", 4, False)
+    assert (dead[0].result.cause, len(dead[0].attempts)) == ("malformed_body", 4)
     assert (report.answered, report.failed, report.stopped) == (9, 1, None)
 
 
@@ -205,7 +213,7 @@ def test_a_permanent_error_at_the_start_costs_one_call(cause, fly, make_jobs):
     report, outcomes = fly(send(model, make_jobs(1000), concurrency=64))
     assert model.calls == 1
     assert (report.stopped, report.message) == (cause, cause)
-    assert [outcome.pending for outcome in outcomes] == [True]
+    assert [outcome.result for outcome in outcomes] == [None]
     assert len(outcomes[0].attempts) == 1
 
 
@@ -215,7 +223,7 @@ def test_a_permanent_error_later_lets_requests_in_flight_finish(fly, make_jobs):
     assert report.stopped == "no_credit"
     assert model.calls <= 40 + 2 * 16
     assert report.answered == model.calls - 1
-    assert sum(outcome.pending for outcome in outcomes) == 1
+    assert sum(outcome.result is None for outcome in outcomes) == 1
 
 
 def test_the_same_bad_request_for_the_first_questions_stops_the_run(fly, make_jobs):
@@ -253,7 +261,7 @@ def test_a_wait_beyond_the_cap_ends_the_run_and_says_so(fly, make_jobs):
     report, outcomes = fly(send(FakeModel(reply=reply), make_jobs(100), concurrency=2))
     assert report.stopped == "rate_limit"
     assert "3600 s" in report.message
-    assert sum(outcome.pending for outcome in outcomes) == 1
+    assert sum(outcome.result is None for outcome in outcomes) == 1
 
 
 def test_concurrency_shrinks_under_429s_and_grows_again(fly, make_jobs):
@@ -294,13 +302,13 @@ def test_a_model_that_stays_silent_ends_the_run(fly, make_jobs):
     report, outcomes = fly(send(model, make_jobs(2000), concurrency=16, patience=100.0))
     assert report.stopped == "connection"
     assert report.failed == 0
-    assert all(outcome.pending for outcome in outcomes if isinstance(outcome.result, ModelError))
+    assert not any(isinstance(outcome.result, ModelError) for outcome in outcomes)
 
 
 def test_the_deadline_holds_for_the_whole_request(fly, make_jobs):
     model = FakeModel(latency=1000)
     _report, (outcome,) = fly(send(model, make_jobs(1), attempts=2, deadline=5.0, patience=60.0))
-    assert outcome.result.cause == "timeout"
+    assert {attempt.cause for attempt in outcome.attempts} == {"timeout"}
     assert all(attempt.seconds == 5.0 for attempt in outcome.attempts)
 
 
@@ -376,7 +384,7 @@ def test_stop_cuts_what_does_not_finish_within_the_grace(fly, make_jobs):
 
     report, outcomes, ended = fly(timed())
     assert ended == pytest.approx(stopped[0] + 5.0)
-    cut = [outcome for outcome in outcomes if outcome.pending]
+    cut = [outcome for outcome in outcomes if outcome.result is None]
     assert {attempt.cause for outcome in cut for attempt in outcome.attempts} == {"stopped"}
     assert report.calls == model.calls == sum(len(outcome.attempts) for outcome in outcomes)
 
@@ -410,7 +418,7 @@ def test_the_budget_in_dollars_holds_and_is_used_as_far_as_it_goes(fly, make_job
     report, outcomes = fly(send(model, make_jobs(500), account=account, concurrency=16))
     assert report.stopped == "budget"
     assert 1.0 - 1.5 * PRICE < account.spent_usd <= 1.0
-    assert not any(outcome.pending for outcome in outcomes)
+    assert all(outcome.result for outcome in outcomes)
 
 
 def test_a_budget_used_up_before_sends_nothing(fly, make_jobs):
@@ -449,14 +457,21 @@ class CarefulModel(FakeModel):
     corrections = 0
 
     def ceiling(self, question):
+        self.bounded.append(question.prompt)
         return Usage(20, 2)
 
     def accepts(self, question, answer):
         return answer.text == '{"answer":"yes"}'
 
-    async def correct(self, question, answer):
+    def pause(self):
+        return 0.0
+
+    def correction(self, question, answer):
+        return replace(question, prompt=f"{question.prompt} not {answer.text}")
+
+    async def correct(self, correction):
         self.corrections += 1
-        return await self.ask(question)
+        return await self.ask(correction)
 
 
 def ill_formed():
@@ -484,6 +499,24 @@ def test_a_failed_correction_leaves_the_first_answer(fly, make_jobs):
     _report, outcomes = fly(send(model, make_jobs(3), concurrency=1))
     assert outcomes[1].result.text == "yes, I think"
     assert [attempt.cause for attempt in outcomes[1].attempts] == ["malformed", "server_error"]
+
+
+def test_the_money_for_a_correction_is_set_aside_for_what_it_asks(fly, make_jobs):
+    model = CarefulModel(reply=lambda call: ill_formed() if call == 0 else sound(call))
+    fly(send(model, make_jobs(1), account=Account(limit_usd=1.0)))
+    assert [prompt.endswith("not yes, I think") for prompt in model.bounded] == [False, True]
+
+
+def test_a_request_that_decided_nothing_is_handed_over_when_it_ends(fly, make_jobs):
+    told = []
+
+    async def tell(outcome):
+        told.append((model.calls, outcome.result is None, [attempt.cause for attempt in outcome.attempts]))
+
+    replies = [failing("server_error"), ill_formed(), sound(0)]
+    model = CarefulModel(reply=lambda call: replies[call])
+    fly(send(model, make_jobs(1), deliver=tell))
+    assert told == [(1, True, ["server_error"]), (2, True, ["malformed"]), (3, False, ["ok"])]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -14,7 +15,10 @@ from aiohttp import web
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from promptlabel.errors import InputError, ModelError
-from promptlabel.llm.served import ServedClient, Vocabulary, read_completions
+from promptlabel.llm.completions import read_completions
+from promptlabel.llm.fewshot import FewShotTokenizer
+from promptlabel.llm.served import ServedClient
+from promptlabel.llm.vocabulary import Vocabulary
 from promptlabel.records import Question, Shot, Usage
 from promptlabel.settings import ModelSettings, Price
 
@@ -121,12 +125,52 @@ def test_all_answers_are_scored_exactly_in_one_request(tokenizer_file):
     assert answer.text == max(mass, key=mass.get)
 
 
-def test_the_request_has_only_fields_that_vllm_still_knows(tokenizer_file):
-    _, server, _ = ask(tokenizer_file)
-    [body] = server.bodies
-    assert body["model"] == "small"
-    assert body["max_tokens"] == 1
-    assert not [field for field in body if field.startswith("guided_")]
+@pytest.mark.parametrize("decode", ["logprobs", "json", "text"])
+@pytest.mark.parametrize("vocabulary", [True, False])
+def test_no_request_has_a_field_that_vllm_has_removed(tokenizer_file, mock_model, decode, vocabulary):
+    """vLLM ignores `guided_json` and its like without a word to the client, and answers freely."""
+    question = Question("It hums", ANSWERS, SHOTS, decode, rationale=decode == "json")
+
+    async def scenario():
+        async with mock_model.serving(mock_model.Behaviour()) as server:
+            fields = {"model": "hosted_vllm/small", "api_base": server.url}
+            if vocabulary:
+                fields["tokenizer"] = str(tokenizer_file)
+            client = ServedClient("served", ModelSettings(**fields))
+            try:
+                await asyncio.gather(client.ask(question), return_exceptions=True)
+                return server.seen.last_body
+            finally:
+                await client.close()
+
+    sent = asyncio.run(scenario())
+    assert b"small" in sent
+    assert b"guided" not in sent
+
+
+def test_questions_of_one_rule_begin_alike_so_that_the_prefix_cache_serves_them(tokenizer_file):
+    first, second = (
+        [body["prompt"][0] for body in ask(tokenizer_file, replace(QUESTION, prompt=prompt))[1].bodies]
+        for prompt in ("It hums", "It broke")
+    )
+    shared = next(
+        place for place, (one, other) in enumerate(zip(first[0], second[0], strict=False)) if one != other
+    )
+    head = FewShotTokenizer(Vocabulary.load(tokenizer_file, "key"), 1000).tokens(QUESTION).head
+    assert shared >= len(head) > 0.6 * len(first[0])
+
+
+def test_as_many_requests_are_open_as_the_ceiling_allows(mock_model):
+    async def scenario():
+        async with mock_model.serving(mock_model.Behaviour(latency=0.2)) as server:
+            settings = ModelSettings(model="hosted_vllm/small", api_base=server.url, concurrency=8)
+            client = ServedClient("served", settings)
+            questions = (Question(f"Good {number}?", ("yes", "no")) for number in range(20))
+            await asyncio.gather(*map(client.ask, questions))
+            await client.close()
+            return server.seen.most_open
+
+    assert asyncio.run(scenario()) == 8
 
 
 def test_tokens_and_money_are_counted_beforehand_as_afterwards(tokenizer_file):

@@ -68,7 +68,8 @@ class Replying:
     async def handle(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.split("content-length:")[1].split("\r\n")[0]) if "content-length:" in head else 0
-        self.requests.append((head.split("\r\n")[0], orjson.loads(await reader.readexactly(length) or b"{}")))
+        body = await reader.readexactly(length)
+        self.requests.append((head.split("\r\n")[0], orjson.loads(body) if body[:1] == b"{" else {}))
         writer.write(f"{self.start}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body)
         await writer.drain()
         writer.close()
@@ -108,6 +109,51 @@ def test_providers_of_other_shapes_answer_through_litellm(model, path, reply, mo
     assert orjson.loads(answer.text) == {"answer": "yes"}
     assert answer.usage == Usage(11, 3)
     assert len(requests) == 1
+
+
+VERTEX_MODELS = {
+    "vertex_ai/gemini-2.5-flash": (GEMINI, "publishers/google/models/gemini-2.5-flash:generatecontent"),
+    "vertex_ai/claude-haiku-4-5": (ANTHROPIC, "publishers/anthropic/models/claude-haiku-4-5:rawpredict"),
+}
+
+
+@pytest.mark.parametrize("model", VERTEX_MODELS)
+def test_vertex_is_asked_with_the_token_that_a_service_account_gets(model, tmp_path, monkeypatch):
+    pytest.importorskip("google.auth")
+    reply, path = VERTEX_MODELS[model]
+    token = {"access_token": "token", "expires_in": 3600, "token_type": "Bearer"}
+
+    async def run():
+        async with Replying({**reply, **token}) as server:
+            account = tmp_path / "account.json"
+            account.write_bytes(orjson.dumps(service_account(f"{server.url}/token")))
+            monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
+            monkeypatch.setenv("VERTEXAI_PROJECT", "p")
+            monkeypatch.setenv("VERTEXAI_LOCATION", "us-central1")
+            return await ask(model, server), server.requests
+
+    answer, requests = asyncio.run(run())
+    assert orjson.loads(answer.text) == {"answer": "yes"}
+    assert answer.usage == Usage(11, 3)
+    assert answer.usd > 0
+    assert [line.split()[1].rpartition("/locations/us-central1/")[2] for line, _ in requests[-1:]] == [path]
+    assert sum("/token" not in line for line, _ in requests) == 1
+
+
+def service_account(token_uri):
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "type": "service_account",
+        "project_id": "p",
+        "private_key_id": "k",
+        "private_key": key.decode(),
+        "client_email": "a@p.example",
+        "client_id": "1",
+        "token_uri": token_uri,
+    }
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,27 @@ def test_a_key_that_the_server_repeats_is_not_passed_on():
         return str(caught.value)
 
     assert "canary" not in asyncio.run(run())
+
+
+def test_a_pause_that_an_answer_asks_for_is_told_once():
+    head = (
+        b"HTTP/1.1 200 X\r\nContent-Length: 2\r\nx-ratelimit-remaining-requests: 0\r\n"
+        b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-reset-requests: 1m0s\r\n\r\n{}"
+    )
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await writer.drain()
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        wire = Wire(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, 5.0, 1)
+        await wire.post(b"{}")
+        told = wire.pause(), wire.pause()
+        await wire.close()
+        server.close()
+        return told
+
+    assert asyncio.run(run()) == (1.0, 0.0)

@@ -13,7 +13,7 @@ import pytest
 
 from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.fit import fit
-from promptlabel.pipeline.progress import Unwatched
+from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.queue import QueueReport, build_queue
 from promptlabel.pipeline.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
@@ -99,7 +99,7 @@ def voted_project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[
     truth = _write_project(root)
     with open_workspace(root) as workspace:
         workspace.store.add_traces(_traces(truth))
-        vote(workspace, rules=(), limit=None, progress=Unwatched())
+        vote(workspace, rules=(), limit=None, progress=Progress())
     return root, truth
 
 

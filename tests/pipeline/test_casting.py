@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from promptlabel.errors import ModelError
-from promptlabel.pipeline.casting import answered_vote, code_vote, failed_vote, request_digest, vote_key
+from promptlabel.pipeline.casting import answered_vote, code_votes, failed_vote, request_digest, vote_key
 from promptlabel.records import Answer, Question, RegisteredRule, Trace
 from promptlabel.rules.heuristic import Heuristic, heuristic
 from promptlabel.rules.prompt import PromptRule
@@ -52,13 +52,13 @@ def test_a_request_is_the_question_and_the_model():
 
 
 def test_an_answer_becomes_the_label_it_stands_for():
-    vote = answered_vote(PROMPT, RULE, TRACE, QUESTION, Answer('{"answer":"yes"}'))
+    vote = answered_vote(PROMPT, RULE, TRACE, 0, "d" * 32, Answer('{"answer":"yes"}'))
     assert (vote.status, vote.label, vote.trace_id) == ("vote", "kind", "t1")
-    assert vote.request == request_digest(RULE.model_hash, QUESTION)
+    assert vote.request == "d" * 32
 
 
 def test_what_is_none_of_the_answers_is_malformed_and_keeps_the_text():
-    vote = answered_vote(PROMPT, RULE, TRACE, QUESTION, Answer("perhaps"))
+    vote = answered_vote(PROMPT, RULE, TRACE, 0, "d" * 32, Answer("perhaps"))
     assert (vote.status, vote.label, vote.raw.text) == ("malformed", None, "perhaps")
 
 
@@ -72,7 +72,7 @@ def test_a_heuristic_that_raises_costs_its_own_vote_alone():
     def breaks(trace):
         return {}["nothing"]
 
-    vote = code_vote(Heuristic("tone", ("kind", "rude"), breaks), RULE, TRACE)
+    (vote,) = code_votes(Heuristic("tone", ("kind", "rude"), breaks), RULE, [TRACE])
     assert (vote.status, vote.label) == ("error", None)
     assert "KeyError" in vote.cause
     assert TRACE.trace_id not in vote.cause

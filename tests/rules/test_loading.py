@@ -87,7 +87,7 @@ def test_all_faults_of_all_tasks_come_at_once(project: Write) -> None:
         "rules/quality/heuristics.py: a rule named 'short' is in short.yaml already",
         "rules/quality/heuristics.py:7: a: 'goood' is not a label (did you mean 'good'?)",
         "rules/quality/old.yml: would be overlooked: rename it to old.yaml",
-        "rules/quality/short.yaml:1: prompt: 'foo' is not defined (known: examples, guidelines, labels, trace)",
+        "rules/quality/short.yaml:1:13: prompt: 'foo' is not defined (known: examples, guidelines, labels, text, trace)",
     ]
 
 

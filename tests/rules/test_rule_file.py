@@ -133,8 +133,8 @@ prompt: |
 """,
     )
     assert sorted(faults) == [
-        "a.yaml:10: prompt: 'transcript' is not defined (did you mean 'trace.transcript'?)",
-        "a.yaml:11: prompt: 'trace' has no 'outptu' (did you mean 'output'?)",
+        "a.yaml:10:6: prompt: 'transcript' is not defined (did you mean 'trace.transcript'?)",
+        "a.yaml:11:12: prompt: 'trace' has no 'outptu' (did you mean 'output'?)",
         "a.yaml:1:1: descriptio: unknown key (did you mean 'description'?)",
         "a.yaml:2:17: models[1]: no model is named 'jugde' in promptlabel.yaml (did you mean 'judge'?)",
         "a.yaml:3:11: answers.yes: 'goood' is not a label of the task (did you mean 'good'?)",
@@ -158,7 +158,7 @@ prompt: |
         (
             "a.yaml",
             'prompt: "{{ foo }}"\n',
-            "a.yaml:1: prompt: 'foo' is not defined (known: examples, guidelines, labels, trace)",
+            "a.yaml:1:13: prompt: 'foo' is not defined (known: examples, guidelines, labels, text, trace)",
         ),
         (
             "a.yaml",
@@ -176,7 +176,7 @@ prompt: |
         (
             "a.jinja",
             "---\nmodel: judge\n---\n\n\n{% if %}\n",
-            "a.jinja:6: prompt: Expected an expression, got 'end of statement block'",
+            "a.jinja:6:1: prompt: Expected an expression, got 'end of statement block'",
         ),
         ("a.jinja", "---\nmodel: judge\n---\n", "a.jinja:2:1: prompt: is empty"),
         ("a.jinja", "a\n\x00", "a.jinja:2:1: character U+0000 is not allowed in text"),

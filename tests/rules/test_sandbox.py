@@ -156,7 +156,23 @@ GROWTH = [
 ]
 
 
-PAYLOADS = [*WALKS, *CHANGES, *GROWTH]
+ENDLESS = [
+    "{% for a in trace.input %}{% set x = trace.input|upper|lower|title|reverse %}{% endfor %}" * 50,
+    "{% for a in trace.input %}{{ (trace.input|replace('t', '<!---->'))|striptags }}{% endfor %}",
+    "{{ trace.input|list|map('list')|sum(start=[]) }}",
+    "{{ trace.messages|sum(attribute='content', start=[]) }}",
+    "{% for a in trace.input %}{% for b in trace.input %}{{ a in trace.input }}{% endfor %}{% endfor %}",
+    "{% for a in trace.input %}{{ trace.input.split(a)|join(trace.input) }}{% endfor %}",
+    "{% for a in trace.input %}{% if trace.input.count('t' ~ a) %}{{ trace.input }}{% endif %}{% endfor %}",
+    "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
+    "{% macro f(n) %}{% for a in trace.input %}{{ f(n) }}{% endfor %}{% endmacro %}{{ f(1) }}",
+    "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}{% set x = 'ab' %}" + "{% set x = f(x) %}" * 60 + "{{ x }}",
+    "{{ " + "trace.input ~ " * 3000 + "'' }}",
+    "{{ trace.input }}" * 200_000,
+]
+
+
+PAYLOADS = [*WALKS, *CHANGES, *GROWTH, *ENDLESS]
 
 
 def rendered_unless_refused(source: str) -> str:
@@ -169,7 +185,7 @@ def rendered_unless_refused(source: str) -> str:
         return ""
 
 
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(30)  # five seconds of an idle machine; what bounds it is processor time
 @pytest.mark.parametrize("source", PAYLOADS, ids=range(len(PAYLOADS)))
 def test_payloads_are_refused_or_see_nothing(source: str) -> None:
     before = copy.deepcopy(VALUES)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from promptlabel.rules.template import TRACE_FIELDS, PromptTemplate
+from promptlabel.rules.template import PromptTemplate
+from promptlabel.rules.template_checks import TRACE_FIELDS
 
 
 def faults(source: str) -> list[tuple[int, str]]:
@@ -42,9 +43,10 @@ def test_good_templates_have_no_faults(source: str) -> None:
         ("{% for m in trace.messages %}{% endfor %}\n{{ m.role }}", 2, "'m' is not defined"),
         ("{{ trace.input|trime }}", 1, "did you mean 'trim'"),
         ("{% if trace.input is definde %}{% endif %}", 1, "did you mean 'defined'"),
-        ("{% include 'other' %}", 1, "'include' is not offered"),
+        ("{% include 'other' %}", 1, "the task's folder has no 'other' to include (it would be _NAME.jinja"),
         ("{% import 'os' as o %}", 1, "'import' is not offered"),
-        ("{% macro f() %}{% endmacro %}", 1, "'macro' is not offered"),
+        ("\n{% include trace.input %}", 2, "include takes the name of a file in quotation marks"),
+        ("{% from '_m.jinja' import f %}", 1, "the task's folder has no '_m.jinja' to import"),
         ("{% set x %}{{ trace.input }}{% endset %}", 1, "'set ... endset' is not offered"),
         ("{{ range(3) }}", 1, "'range' is not defined"),
         ("{{ lipsum() }}", 1, "'lipsum' is not defined"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptlabel.store import journal as journal_module
 from promptlabel.store.journal import Journal, Position, decode, encode, erase, read
 
 START = Position(0, 0)
@@ -84,10 +85,15 @@ class TestJournal:
         assert journal.position == list(read(tmp_path))[-1].end
         journal.close()
 
-    @given(data=st.data())
+    @given(data=st.data(), block=st.sampled_from([16, 90, 1 << 16]))
     def test_cuts_a_torn_last_line_wherever_it_is_torn(
-        self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+        self, data: st.DataObject, block: int, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(journal_module, "_BLOCK_BYTES", block)
+            self._cuts_a_torn_last_line(data, tmp_path_factory)
+
+    def _cuts_a_torn_last_line(self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
         folder = tmp_path_factory.mktemp("torn")
         written(folder, range(3)).close()
         segment = folder / "000001.jsonl"

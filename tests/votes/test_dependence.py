@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from promptlabel.votes.dependence import effective_votes
+from promptlabel.votes.dependence import Dependence, dependence
+
+
+def effective_votes(votes: np.ndarray, gold: np.ndarray, classes: int) -> tuple[float, str]:
+    found = dependence(votes, gold, classes)
+    return found.effective_votes(), found.source
 
 
 def correlated_rules(
@@ -78,3 +85,31 @@ def test_rules_that_hardly_meet_count_in_full() -> None:
     votes, _ = correlated_rules(np.random.default_rng(0), 100, 5, 0.0)
     apart = np.where(np.arange(100)[:, np.newaxis] % 5 == np.arange(5), votes, -1)
     assert effective_votes(apart, np.full(100, -1), 2) == (5.0, "none")
+
+
+@given(st.integers(0, 1000))
+def test_correlations_on_gold_are_numpys(seed: int) -> None:
+    votes, truth = correlated_rules(np.random.default_rng(seed), 100, 4, 0.3)
+    expected = np.corrcoef((votes != truth[:, np.newaxis]).astype(float).T)
+    assert np.allclose(dependence(votes, truth, 2).correlation, expected)
+
+
+def test_copies_are_a_redundant_pair_and_families_are_counted_apart() -> None:
+    votes, truth = correlated_rules(np.random.default_rng(0), 2000, 4, 0.0)
+    found = dependence(np.column_stack([votes[:, 0], votes]), truth, 2)
+    assert [pair[:2] for pair in found.redundant_pairs()] == [(0, 1)]
+    worth = found.by_family({"one model": [0, 1], "others": [2, 3, 4], "single": [4]})
+    assert worth == pytest.approx({"one model": 1.0, "others": 3.0, "single": 1.0}, rel=0.1)
+
+
+def test_rows_that_stand_for_several_traces_count_that_often() -> None:
+    votes, _ = correlated_rules(np.random.default_rng(0), 3000, 5, 0.2)
+    rows, counts = np.unique(votes, axis=0, return_counts=True)
+    grouped = dependence(rows, np.full(len(rows), -1), 2, counts.astype(float))
+    whole = dependence(votes, np.full(len(votes), -1), 2)
+    assert grouped.source == whole.source == "agreement"
+    assert np.allclose(grouped.correlation, whole.correlation, equal_nan=True)
+
+
+def test_negative_correlation_is_not_worth_more_than_the_votes() -> None:
+    assert Dependence("gold", np.array([[1, -0.5], [-0.5, 1]])).effective_votes() == 2.0

@@ -1,0 +1,191 @@
+"""One rule on given traces and on its own examples; what is asked is kept and never paid for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
+from promptlabel.pipeline.calibrating import calibrated
+from promptlabel.pipeline.casting import code_votes, request_digest
+from promptlabel.pipeline.loop import run_on_loop
+from promptlabel.pipeline.progress import Progress
+from promptlabel.pipeline.sending import Questions, Sent, send_all
+from promptlabel.pipeline.workspace import Workspace
+from promptlabel.pipeline.writing import VoteWriter
+from promptlabel.records import Status, Trace, Vote
+from promptlabel.rules.declarative import DeclarativeRule
+from promptlabel.rules.heuristic import CodeRule
+from promptlabel.rules.loading import CODE_MODEL, Task
+from promptlabel.rules.prompt import PromptRule
+from promptlabel.rules.trace_values import EXAMPLE_ID, example_trace
+
+EXAMPLES_OF: Final = "examples of "
+"""Prefix of the task name under which answers to a rule's own examples are kept, out of the way of votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRow:
+    """What the rule says of one of its own examples, numbered from 1, shown none but the others."""
+
+    number: int
+    model: str
+    expected: str
+    vote: str | None
+    status: Status
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TriedVote:
+    """What a rule says of a trace by one model, and the prompt that was asked, None for code."""
+
+    model: str
+    vote: Vote
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A rule's votes on traces, its examples, and what was sent for them."""
+
+    votes: Sequence[TriedVote]
+    examples: Sequence[ExampleRow] = ()
+    sent: Sent = field(default_factory=Sent)
+
+
+def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, traces: Sequence[Trace]) -> Tried:
+    """The votes of a rule of the task, which may be a draft of it, as `vote` would cast them.
+
+    Raises:
+        InputError: a model cannot decode as the rule asks.
+    """
+    if isinstance(rule, PromptRule):
+        return run_on_loop(_try_prompt(workspace, task, rule, traces))
+    return _try_code(workspace, task, rule, traces)
+
+
+# --- code
+
+
+def _try_code(workspace: Workspace, task: Task, rule: CodeRule, traces: Sequence[Trace]) -> Tried:
+    alone = replace(task, prompts=(), heuristics=(rule,))
+    (registered,) = alone.registered(workspace.project.settings.models)
+    votes = code_votes(rule, registered, traces)
+    return Tried([TriedVote(CODE_MODEL, vote) for vote in votes], code_examples(rule))
+
+
+def code_examples(rule: CodeRule) -> list[ExampleRow]:
+    """What a rule without a model says of its examples; rules in Python have none."""
+    if not isinstance(rule, DeclarativeRule):
+        return []
+    examples = rule.spec.examples
+    said = rule.labels_of([replace(example_trace(example), trace_id=EXAMPLE_ID) for example in examples])
+    return [
+        _code_example(number, example.vote, label)
+        for number, (example, label) in enumerate(zip(examples, said, strict=True), start=1)
+    ]
+
+
+def _code_example(number: int, expected: str, said: object) -> ExampleRow:
+    if isinstance(said, Exception):
+        return ExampleRow(number, CODE_MODEL, expected, None, "error", passed=False)
+    label = said if isinstance(said, str) else None
+    status: Status = "abstain" if label is None else "vote"
+    return ExampleRow(number, CODE_MODEL, expected, label, status, expected == (label or status))
+
+
+# --- prompts
+
+
+class _Collected(Progress):
+    """Keeps every vote as it is cast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.votes: dict[str, Vote] = {}
+
+    def cast(self, vote: Vote) -> None:
+        """Nothing; the vote is kept."""
+        self.votes[vote.key] = vote
+
+
+async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
+    models = workspace.project.settings.models
+    clients = connect_models(workspace.project, rule.models)
+    asked = askings(replace(task, prompts=(rule,), heuristics=()), models, clients)
+    cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
+    votes, sent = await _ask(workspace, cells)
+    read = {model: own.calibrated(workspace, task, votes) for model, own in cells.items()}
+    return Tried(
+        [row for model, own in cells.items() for row in own.tried(read[model])],
+        [row for model, own in cells.items() for row in own.example_rows(read[model])],
+        sent,
+    )
+
+
+async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[str, Vote], Sent]:
+    collected = _Collected()
+    writer = VoteWriter(workspace.store, collected)
+    questions = {
+        model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
+    }
+    sent = await send_all(workspace, questions, writer)
+    writer.settle()
+    return collected.votes, sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What is asked of one model: the rule's question on each trace, and on each of the rule's examples."""
+
+    asking: Asking
+    traces: Sequence[Wanted | Vote]
+    examples: Sequence[Wanted]
+
+    @classmethod
+    def of(cls, asking: Asking, traces: Sequence[Trace]) -> _Cells:
+        """The cells of a rule and model."""
+        return cls(asking, [render(asking, trace) for trace in traces], _example_cells(asking))
+
+    def calibrated(self, workspace: Workspace, task: Task, votes: Mapping[str, Vote]) -> dict[str, Vote]:
+        """The answered cells by vote key, calibrated over one another where the model needs it."""
+        own = [votes[cell.key] for cell in (*self.traces, *self.examples) if cell.key in votes]
+        if workspace.project.settings.models[self.asking.rule.model].calibration == "batch":
+            own = calibrated(self.asking.prompt, task, own)
+        return {vote.key: vote for vote in own}
+
+    def tried(self, votes: Mapping[str, Vote]) -> list[TriedVote]:
+        """A row for each answered trace."""
+        model = self.asking.rule.model
+        return [TriedVote(model, votes[cell.key], _prompt(cell)) for cell in self.traces if cell.key in votes]
+
+    def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
+        """A row for each answered example."""
+        numbered = enumerate(zip(self.examples, self.asking.prompt.spec.examples, strict=True), start=1)
+        return [
+            _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
+            for number, (cell, example) in numbered
+            if cell.key in votes
+        ]
+
+
+def _example_cells(asking: Asking) -> list[Wanted]:
+    """The rule's examples as questions, each shown the other examples only."""
+    apart = replace(asking.rule, task=EXAMPLES_OF + asking.rule.task)
+    aside = replace(asking, rule=apart)
+    return [
+        Wanted(aside, trace, question, request_digest(apart.model_hash, question))
+        for trace, question in asking.prompt.example_questions(decode=asking.decode, few_shot=asking.few_shot)
+    ]
+
+
+def _example_row(number: int, model: str, expected: str, vote: Vote) -> ExampleRow:
+    return ExampleRow(
+        number, model, expected, vote.label, vote.status, expected == (vote.label or vote.status)
+    )
+
+
+def _prompt(cell: Wanted | Vote) -> str | None:
+    return cell.question.prompt if isinstance(cell, Wanted) else None

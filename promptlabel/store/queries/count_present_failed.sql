@@ -1,0 +1,1 @@
+SELECT count(*) FROM present_votes WHERE status IN ('malformed', 'error')

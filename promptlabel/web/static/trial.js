@@ -1,0 +1,105 @@
+// Shows what a draft says of a sample: sums, confusion, examples, and a card a trace, those that are wrong first.
+
+import { element } from "./transcript.js";
+
+const byId = (id) => document.getElementById(id);
+
+export function showTrial(trial) {
+  byId("summary").textContent = summary(trial);
+  byId("figures").replaceChildren(...[confusion(trial), examples(trial.examples), cost(trial.spending)].filter(Boolean));
+  const rows = [...trial.rows].sort((a, b) => rank(a) - rank(b));
+  byId("rows").replaceChildren(...rows.map((row) => card(row, trial.traces[row.trace_id])));
+}
+
+function summary({ rows, agreeing, judged, stopped, message }) {
+  const votes = rows.filter((row) => row.vote !== null).length;
+  const parts = [`${votes} of ${rows.length} voted`];
+  if (judged) parts.push(`${agreeing} of ${judged} with gold are right`);
+  if (stopped) parts.push(`stopped: ${message || stopped}`);
+  return `${parts.join("; ")}.`;
+}
+
+const isWrong = (row) => row.gold !== null && row.vote !== null && row.vote !== row.gold;
+const isFailed = (row) => row.status === "malformed" || row.status === "error";
+const rank = (row) => (isWrong(row) ? 0 : isFailed(row) ? 1 : row.disagrees.length ? 2 : row.vote !== null ? 3 : 4);
+
+function confusion({ confusion: counts, labels }) {
+  const golds = labels.filter((label) => counts[label]);
+  if (golds.length === 0) return null;
+  const said = [...labels, ...["abstain", "malformed", "error"].filter((status) => golds.some((gold) => counts[gold][status]))];
+  const head = element("tr", {}, header("gold", "col"), ...said.map((label) => header(label, "col")));
+  const rows = golds.map((gold) =>
+    element("tr", {}, header(gold, "row"), ...said.map((label) => count(counts[gold][label] ?? 0, gold === label))),
+  );
+  return element(
+    "table",
+    {},
+    element("caption", { textContent: "Votes by gold label" }),
+    element("thead", {}, head),
+    element("tbody", {}, ...rows),
+  );
+}
+
+function header(text, scope) {
+  return element("th", { textContent: text, scope });
+}
+
+function count(number, isSame) {
+  return element("td", { textContent: number, className: number === 0 ? "none" : isSame ? "same" : "other" });
+}
+
+function examples(rows) {
+  if (rows.length === 0) return null;
+  const items = rows.map((row) => {
+    const said = row.vote ?? row.status;
+    const text = row.passed ? `✓ example ${row.number}: ${row.expected}` : `✗ example ${row.number}: ${said}, not ${row.expected}`;
+    return element("li", { className: row.passed ? "right" : "wrong", textContent: text });
+  });
+  return element("div", {}, element("p", { className: "hint", textContent: "The rule's own examples" }), element("ul", {}, ...items));
+}
+
+function cost({ calls, cached, usd, all_traces, all_calls, all_usd }) {
+  const lines = [
+    calls || cached ? `${calls} calls, ${cached} answers known before, ${money(usd)}` : "No calls: no model is asked.",
+    all_calls ? `All ${all_traces.toLocaleString()} traces: up to ${all_calls.toLocaleString()} calls, ${total(all_usd)}` : "",
+  ].filter(Boolean);
+  const items = lines.map((textContent) => element("li", { textContent }));
+  return element("div", {}, element("p", { className: "hint", textContent: "What it costs" }), element("ul", {}, ...items));
+}
+
+const total = (usd) => (usd === null ? "priced by promptlabel plan" : usd ? `about ${money(usd)}` : "free");
+const money = (usd) => (usd ? `$${usd.toFixed(4)}` : "free");
+
+function card(row, text) {
+  const parts = [said(row), element("p", { className: "snippet", textContent: text ?? "" })];
+  if (Object.keys(row.others).length) parts.push(element("p", { className: "aside", textContent: others(row) }));
+  if (row.prompt !== null) parts.push(more(row));
+  return element("article", { className: "trace" }, ...parts);
+}
+
+function said(row) {
+  const mark = row.gold === null || row.vote === null ? "" : isWrong(row) ? "✗ " : "✓ ";
+  const className = `vote ${mark === "" ? "" : isWrong(row) ? "wrong" : "right"}`;
+  const vote = element("span", { className, textContent: `${mark}${row.vote ?? row.status}` });
+  const sure = row.confidence === null ? "" : `${Math.round(100 * row.confidence)} % sure`;
+  const gold = row.gold === null ? "no gold" : `gold ${row.gold}`;
+  const aside = [gold, sure, row.cause, row.model === "code" ? "" : row.model, row.trace_id].filter(Boolean).join(" · ");
+  return element("p", { className: "said" }, vote, element("span", { className: "aside", textContent: aside }));
+}
+
+function others(row) {
+  const names = Object.entries(row.others).map(([rule, label]) => `${rule}: ${label}`);
+  return `Other rules: ${names.join(", ")}`;
+}
+
+function more(row) {
+  const distribution = Object.entries(row.distribution ?? {}).map(([label, share]) => `${label} ${(100 * share).toFixed(0)} %`);
+  const answer = [row.answer && `Answer: ${row.answer}`, distribution.length && distribution.join(", ")].filter(Boolean).join(" · ");
+  return element(
+    "details",
+    {},
+    element("summary", { textContent: "Prompt and answer" }),
+    element("pre", { textContent: row.prompt }),
+    element("p", { textContent: answer }),
+  );
+}

@@ -1,0 +1,71 @@
+"""One kind of trouble at a time, on real runs: the short form of scripts/soak."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from faults import scenarios
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+
+
+def assert_sound(trial: scenarios.Trial) -> None:
+    assert trial.injected.total()
+    assert not any(trial.wrong.values()), (trial.wrong, trial.notes)
+
+
+@pytest.mark.parametrize(("fault", "after"), [("401", 0), ("403", 25), ("quota", 0), ("429_3600", 25)])
+def test_what_no_question_can_escape_ends_the_run_at_once(fault, after, tmp_path):
+    assert_sound(scenarios.permanent(tmp_path, fault, after))
+
+
+def test_a_bad_request_is_not_sent_again(tmp_path):
+    assert_sound(scenarios.bad_request(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_polite_signal_repeats_nothing(number, tmp_path):
+    assert_sound(scenarios.drained(tmp_path, number))
+
+
+def test_a_second_runner_is_refused_while_the_first_works_or_is_frozen(tmp_path):
+    assert_sound(scenarios.two_runners(tmp_path))
+
+
+def test_a_runner_frozen_past_its_deadlines_goes_on(tmp_path):
+    assert_sound(scenarios.frozen_past_its_deadline(tmp_path))
+
+
+@ROOT_ONLY
+def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path):
+    assert_sound(scenarios.disk_full(tmp_path / "disk"))
+
+
+@pytest.mark.parametrize("kills", [0, 2])
+def test_the_budget_is_never_passed(kills, tmp_path):
+    assert_sound(scenarios.budget(tmp_path, kills=kills))
+
+
+def test_the_budget_of_calls_is_used_to_the_last_one(tmp_path):
+    assert_sound(scenarios.budget_of_calls(tmp_path))
+
+
+def test_a_dead_endpoint_is_probed_and_soon_used_again(tmp_path):
+    assert_sound(scenarios.dead_then_back(tmp_path, seconds=3.0))
+
+
+def test_poison_costs_its_own_votes_only(tmp_path):
+    assert_sound(scenarios.poison(tmp_path))
+
+
+def test_the_death_of_the_writing_thread_ends_the_run(tmp_path):
+    assert_sound(scenarios.writer_dies(tmp_path))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_run_that_dies_around_a_write_goes_on_where_it_was(share, tmp_path):
+    points = scenarios.crash_points(tmp_path / "count")
+    assert points > 20
+    assert_sound(scenarios.crashed(tmp_path / "crash", max(1, int(points * share))))
