@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from promptlabel.flywheel import drift
-from promptlabel.flywheel.drift import divergence
+from promptlabel.flywheel.drift import divergence_of_counts
 from promptlabel.flywheel.gap import category_gap
 
 PRODUCTION = 5_000
@@ -33,10 +33,8 @@ def alarms(kinds: int, n: int, repeats: int, shift: bool, rng: np.random.Generat
     for _ in range(repeats):
         before = shares(kinds, rng)
         after = shifted(before) if shift else before
-        eval_set, production = rng.choice(kinds, n, p=before), rng.choice(kinds, PRODUCTION, p=after)
-        found = divergence(eval_set.astype(str).tolist(), production.astype(str).tolist(), rng)
-        if found is not None:
-            called += (found.p_value <= drift.ALARM, found.psi > 0.1)
+        found = divergence_of_counts(rng.multinomial(n, before), rng.multinomial(PRODUCTION, after), rng)
+        called += (found.p_value <= drift.ALARM, found.psi > 0.1)
     return float(called[0] / repeats), float(called[1] / repeats)
 
 
