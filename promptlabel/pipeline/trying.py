@@ -74,7 +74,7 @@ def try_aside(
     apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
     cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
     questions = {apart.rule.model: Questions(apart.client, [cells.traces])}
-    votes, sent = run_on_loop(ask(workspace, questions))
+    votes, sent = run_on_loop(_ask(workspace, questions))
     read = cells.calibrated(workspace, task, votes)
     return [read[cell.key] for cell in cells.traces if cell.key in read], sent
 
@@ -127,7 +127,7 @@ class _Collected(Progress):
 async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
     asked = _askings(workspace, task, rule)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
-    votes, sent = await ask(
+    votes, sent = await _ask(
         workspace,
         {model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()},
     )
@@ -145,7 +145,7 @@ def _askings(workspace: Workspace, task: Task, rule: PromptRule) -> list[Asking]
     return askings(alone, workspace.project.settings.models, clients)
 
 
-async def ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
+async def _ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
     """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
     collected = _Collected()
     writer = VoteWriter(workspace.store, collected)
