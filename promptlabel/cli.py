@@ -290,6 +290,27 @@ def explain(rule: str, project: Path, tasks: tuple[str, ...], as_json: bool) -> 
 
 
 @commands.command()
+@click.option("--model", default="default", show_default=True, help="The model that is asked.")
+@click.option(
+    "-n",
+    "most",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Phrases asked about a label.",
+)
+@_on_votes
+def suggest(model: str, most: int, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Propose rules, measured, as files to read."""
+    from promptlabel.pipeline.suggest import suggest
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        found = [suggest(workspace, task, model=model, most=most) for task in workspace.tasks]
+    _show("suggest", found, as_json)
+
+
+@commands.command()
 @click.option(
     "--model",
     "method",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 REDACTED: Final = "[secret removed]"
 
@@ -57,3 +58,12 @@ def _may_name_a_secret(text: str, words: list[str]) -> bool:
     if not any(name in lowered for name in _NAMES):
         return False
     return any(len(word) >= _SHORTEST_NAMED and _DIGIT.search(word) for word in words)
+
+
+def without_secrets(value: Any) -> Any:
+    """The value with every text in it, however deep, as `redacted` leaves it."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {key: without_secrets(item) for key, item in value.items()}
+    return [without_secrets(item) for item in value] if isinstance(value, list | tuple) else value

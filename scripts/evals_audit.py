@@ -31,10 +31,12 @@ class Labelled:
 
     @property
     def accuracy(self) -> float:
+        """How often the posterior's label is the true one."""
         return float((self.probs.argmax(axis=1) == self.gold).mean())
 
     @property
     def doubt(self) -> np.ndarray:
+        """What the posterior leaves open of each trace."""
         confidence = self.probs.max(axis=1)
         return confidence * (1 - confidence)
 

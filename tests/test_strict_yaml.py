@@ -124,30 +124,57 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 
+BOMBS = [
+    BOMB,
+    "[" * 999_999,
+    "{" * 999_999,
+    "{a: " * 240_000,
+    "- " * 499_999,
+    "? " * 499_999,
+    "a: &a [*a]",
+    "a: &a {b: *a}",
+    "<<: &m {x: 1}\nb: {<<: *m}",
+    "'" + "a" * 900_000,
+    "a: &a [x]\n" + "b: *a\n" * 100_000,
+    "a: 1\n" * 150_000,
+    "!!python/name:os.system x",
+    "!!python/object/new:type [x, [], {}]",
+    "!!binary Zm9v",
+    "!local x",
+    "%TAG ! tag:yaml.org,2002:python/\n--- !name:os.system x",
+    "a: &a [&b [&c [x]]]\nd: [*a, *b, *c]",
+    "&a a: *a",
+    "*a : x",
+    "a: &a\n  b: &b\n    c: [*a, *b]",
+    "- &a [x]\n" + "- [*a, *a, *a, *a]\n" * 1000,
+    "<<: [&a {x: 1}, *a]",
+    "!!set {a, b}",
+    "!!omap [a: 1]",
+    "!!timestamp 2001-12-14",
+    "!!python/object/apply:subprocess.check_output [[id]]",
+    "!!python/module:os x",
+    "!!python/tuple [a, b]",
+    "!!map {a: !!str b}",
+    "a: 1\n---\nb: 2",
+    "...\n---\na: 1\n---\nb: 2",
+    "[[[[[[[[[[" * 10_000 + "x",
+    "a:\n" + "".join(" " * n + f"k{n}:\n" for n in range(1, 200)),
+    "? - a\n  - b\n: c",
+    "{[a]: b}",
+    'a: "\\x00"',
+    'a: "\\ud800"',
+    "\x1b[31m: a",
+]
+
+
+def test_there_are_thirty_bombs() -> None:
+    assert len(set(BOMBS)) >= 30
+
+
 @pytest.mark.timeout(5)
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        BOMB,
-        "[" * 999_999,
-        "{" * 999_999,
-        "{a: " * 240_000,
-        "- " * 499_999,
-        "? " * 499_999,
-        "a: &a [*a]",
-        "a: &a {b: *a}",
-        "<<: &m {x: 1}\nb: {<<: *m}",
-        "'" + "a" * 900_000,
-        "a: &a [x]\n" + "b: *a\n" * 100_000,
-        "a: 1\n" * 150_000,
-        "!!python/name:os.system x",
-        "!!python/object/new:type [x, [], {}]",
-        "!!binary Zm9v",
-        "!local x",
-        "%TAG ! tag:yaml.org,2002:python/\n--- !name:os.system x",
-    ],
-)
+@pytest.mark.parametrize("bomb", BOMBS, ids=range(len(BOMBS)))
 def test_bombs_and_payloads_are_refused_at_once(bomb: str) -> None:
+    assert all(found.startswith("f.yaml") for found in faults_in(bomb))
     assert faults_in(bomb)
 
 

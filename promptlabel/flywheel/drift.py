@@ -141,9 +141,19 @@ def divergence(first: Sequence[str], second: Sequence[str], rng: np.random.Gener
         return None
     _, index = np.unique([*first, *second], return_inverse=True)
     kinds = int(index.max()) + 1
-    return _against_chance(
-        np.bincount(index[: len(first)], minlength=kinds), np.bincount(index, minlength=kinds), rng
-    )
+    ours, theirs = index[: len(first)], index[len(first) :]
+    return divergence_of_counts(np.bincount(ours, minlength=kinds), np.bincount(theirs, minlength=kinds), rng)
+
+
+def divergence_of_counts(first: Counts, second: Counts, rng: np.random.Generator) -> Divergence:
+    """As `divergence`, of how many of each kind there are in two samples, ``[K]`` each and neither empty."""
+    pooled = first + second
+    drawn = rng.multivariate_hypergeometric(pooled, int(first.sum()), size=PERMUTATIONS, method="marginals")
+    null = jensen_shannon(drawn, pooled - drawn)
+    value = float(jensen_shannon(first[None, :], second[None, :])[0])
+    above, ties = int((null > value + 1e-12).sum()), int((np.abs(null - value) <= 1e-12).sum())
+    p_value = (above + rng.random() * (ties + 1)) / (PERMUTATIONS + 1)
+    return Divergence(value, float(null.mean()), float(p_value), stability_index(first, second))
 
 
 def jensen_shannon(first: Counts, second: Counts) -> Floats:
@@ -163,17 +173,6 @@ def within(trace: Trace, newest: datetime | None, window: timedelta = WINDOW) ->
     if newest is None:
         return True
     return trace.timestamp is not None and trace.timestamp > newest - window
-
-
-def _against_chance(observed: Counts, pooled: Counts, rng: np.random.Generator) -> Divergence:
-    drawn = rng.multivariate_hypergeometric(
-        pooled, int(observed.sum()), size=PERMUTATIONS, method="marginals"
-    )
-    null = jensen_shannon(drawn, pooled - drawn)
-    value = float(jensen_shannon(observed[None, :], (pooled - observed)[None, :])[0])
-    above, ties = int((null > value + 1e-12).sum()), int((np.abs(null - value) <= 1e-12).sum())
-    p_value = (above + rng.random() * (ties + 1)) / (PERMUTATIONS + 1)
-    return Divergence(value, float(null.mean()), float(p_value), stability_index(observed, pooled - observed))
 
 
 def _length_divergence(

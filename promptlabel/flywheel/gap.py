@@ -91,7 +91,7 @@ def category_gap(
                 int(n[c]),
                 float(counted[c]),
                 float(shrunken[c]),
-                wilson(hits[c], n[c], together),
+                wilson(float(hits[c]), float(n[c]), together),
             )
             for c in order
         ),

@@ -133,8 +133,8 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
 
 def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    for trace, sample in store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit):
-        yield render(asking, trace, sample)
+    pending = store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit)
+    return (render(asking, trace, sample) for trace, sample in pending)
 
 
 def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:

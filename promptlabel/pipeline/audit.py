@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.evals.active import reviews_until
-from promptlabel.evals.audit import NOT_AUDITED, PPI, WILSON, Audit, Sample, audit_sample, expected_variance
+from promptlabel.evals.audit import NOT_AUDITED, PPI, WILSON, Audit, Sample, audit_sample
 from promptlabel.evals.intervals import Z95, Estimate
 from promptlabel.pipeline.drawing import Drawn, drawn_for, put_into_queue
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
@@ -121,17 +121,16 @@ class _Basis:
     decisions: Sequence[Decision]
     probability: Sequence[float]
     left_out: frozenset[str]
-    elsewhere: float
 
     def expected_variance(self, judge: Judge) -> float:
         """What the variance of accuracy would be were the posterior calibrated; no label is looked at.
 
-        A trace that was not drawn had the probability `elsewhere` of being drawn.
+        The sum over all traces is estimated from those drawn (Horvitz & Thompson 1952).
         """
-        known = dict(zip((one.trace_id for one in self.decisions), self.probability, strict=True))
-        names = [name for name in judge.fitted.trace_ids if name not in self.left_out]
-        chances = np.array([known.get(name, self.elsewhere) for name in names])
-        return expected_variance(_doubt(judge)[_rows(judge, names)], chances)
+        doubt = _doubt(judge)[_rows(judge, (decision.trace_id for decision in self.decisions))]
+        chances = np.array(self.probability)
+        population = len(judge.fitted.trace_ids) - len(self.left_out)
+        return float((doubt * (1 - chances) / chances**2).sum()) / population**2
 
 
 def _audited(
@@ -166,10 +165,10 @@ def _bases(judge: Judge, picks: Sequence[Pick]) -> list[_Basis]:
     population = len(judge.fitted.trace_ids) - len(left_out)
     audited = [decision for decision in routed if decision.lane == AUDIT]
     even = len(audited) / max(population, 1)
-    bases = [_Basis(audited, [even] * len(audited), left_out, even)]
+    bases = [_Basis(audited, [even] * len(audited), left_out)]
     queued = [one for one in routed if one.lane is not None and one.lane not in ASKED_FOR]
     if own and own.keys() <= _ids(judge.decisions):
-        bases.append(_Basis(queued, [one.probability or 1.0 for one in queued], left_out, rate or even))
+        bases.append(_Basis(queued, [one.probability or 1.0 for one in queued], left_out))
     drawn = drawn_for(judge)
     return [*bases, *([_drawn_basis(judge, drawn)] if drawn else [])]
 
@@ -185,7 +184,6 @@ def _drawn_basis(judge: Judge, drawn: Drawn) -> _Basis:
         [*known, *(decided[name] for name in found)] if found else [],
         [1.0] * len(known) + chances,
         frozenset(),
-        drawn.least * turn,
     )
 
 

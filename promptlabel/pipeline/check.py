@@ -9,7 +9,6 @@ from pathlib import Path
 from promptlabel.errors import StoreError
 from promptlabel.records import RegisteredRule
 from promptlabel.rules.loading import Task, load_checked
-from promptlabel.store.opening import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,8 @@ def check(root: Path, names: Sequence[str] = ()) -> CheckReport:
     project, tasks = load_checked(root, names)
     renamed: tuple[Renamed, ...] = ()
     if project.store_path.exists():
+        from promptlabel.store.opening import open_store  # numpy comes with it
+
         try:
             with open_store(project) as store:
                 renamed = tuple(

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from promptlabel.pipeline.check import CheckReport, check
+from promptlabel.pipeline.preview import some_traces
 from promptlabel.pipeline.trying import ExampleRow, try_rule
-from promptlabel.pipeline.workspace import open_workspace
+from promptlabel.pipeline.workspace import Workspace, open_workspace
+from promptlabel.records import Trace
+from promptlabel.rules.heuristic import CodeRule
+from promptlabel.rules.prompt import PromptRule
+
+_COMPANY: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ def check_run(root: Path, names: Sequence[str] = ()) -> CheckRunReport:
     with open_workspace(root, names) as workspace:
         for task in workspace.tasks:
             for rule in task.rules:
-                tried = try_rule(workspace, task, rule, [])
+                tried = try_rule(workspace, task, rule, _company(workspace, rule))
                 runs += [RuleExamples(task.name, rule.name, tried.examples)] if tried.examples else []
                 stopped, message = stopped or tried.sent.stopped, message or tried.sent.message
     passed = sum(example.passed for run in runs for example in run.examples)
@@ -62,3 +69,12 @@ def check_run(root: Path, names: Sequence[str] = ()) -> CheckRunReport:
     return CheckRunReport(
         checked.tasks, checked.rules, checked.renamed, runs, passed, failed, stopped, message
     )
+
+
+def _company(workspace: Workspace, rule: PromptRule | CodeRule) -> Sequence[Trace]:
+    """A few traces for the examples of rules whose models cost nothing and are calibrated over all they are asked."""
+    models = workspace.project.settings.models
+    alone = not isinstance(rule, PromptRule) or any(
+        models[name].provider != "local" or models[name].calibration != "batch" for name in rule.models
+    )
+    return [] if alone else some_traces(workspace, [], _COMPANY)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from promptlabel.evals.active import Draw, chances, draw
+from promptlabel.evals.active import Draw, draw
 from promptlabel.pipeline.judging import Judge
 from promptlabel.records import JsonValue, Pick
 from promptlabel.routing.lanes import ACTIVE
@@ -25,13 +25,11 @@ class Drawn:
         known: the traces that were decided before it, and so not drawn from.
         probability: trace id -> the probability with which it was drawn.
         turn: trace id -> its place in the draw's order, 0 to 1.
-        least: the smallest probability that any trace had.
     """
 
     known: tuple[str, ...]
     probability: Mapping[str, float]
     turn: Mapping[str, float]
-    least: float
 
     def decided_up_to(self, decided: Iterable[str]) -> float:
         """The turn below which every drawn trace is decided: what lies below is a smaller draw of the same kind."""
@@ -56,9 +54,7 @@ def put_into_queue(judge: Judge, reviews: int) -> None:
     ]
     first = {pick.trace_id for pick in picks}
     store.save_queue(task, [*picks, *(pick for name, pick in waiting.items() if name not in first)])
-    store.save_state(
-        _state(task), _record(number, sorted(decided), names, drawn, chances(doubt, reviews).min())
-    )
+    store.save_state(_state(task), _record(number, sorted(decided), names, drawn))
 
 
 def drawn_for(judge: Judge) -> Drawn | None:
@@ -70,7 +66,6 @@ def drawn_for(judge: Judge) -> Drawn | None:
         known=tuple(saved["known"]),
         probability={name: probability for name, probability, _ in saved["drawn"]},
         turn={name: turn for name, _, turn in saved["drawn"]},
-        least=saved["least"],
     )
 
 
@@ -83,14 +78,13 @@ def _state(task: str) -> str:
     return f"audit draw:{task}"
 
 
-def _record(number: int, known: list[str], names: list[str], drawn: Draw, least: float) -> JsonValue:
+def _record(number: int, known: list[str], names: list[str], drawn: Draw) -> JsonValue:
     columns = zip(drawn.rows.tolist(), drawn.probability.tolist(), drawn.turn.tolist(), strict=True)
     return {
         "number": number,
         "population": len(known) + len(names),
         "known": known,
         "drawn": [[names[row], probability, turn] for row, probability, turn in columns],
-        "least": float(least),
     }
 
 

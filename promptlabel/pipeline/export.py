@@ -18,6 +18,7 @@ from promptlabel.pipeline.files import Row, write_csv, write_document, write_jso
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
 from promptlabel.pipeline.trained import remember_trained
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
@@ -120,7 +121,8 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
 
 
 def _rows(job: _Job) -> Iterator[Row]:
-    return chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
+    rows = chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
+    return map(without_secrets, rows)
 
 
 def _task_rows(job: _Job, task: Task) -> Iterable[Row]:

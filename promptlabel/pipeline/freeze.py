@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def freeze(
     Raises:
         InputError: when an earlier version was edited.
     """
-    decisions = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
+    decisions = _decisions(workspace, task)
     traces = list(workspace.store.traces([decision.trace_id for decision in decisions]))
     earlier = read_versions(workspace.project.evals / task.name)
     frozen = freeze_version(
@@ -119,6 +119,17 @@ def freeze(
     if written and frozen.version is not None:
         _write(workspace.project, frozen.version)
     return _report(workspace, task, frozen, earlier, options)
+
+
+def _decisions(workspace: Workspace, task: Task) -> list[Decision]:
+    """What people decided; gold brought for a trace of the queue is the decision of that pick."""
+    picks = {pick.trace_id: pick for pick in workspace.store.queue(task.name)}
+    return [
+        replace(one, lane=pick.lane, probability=pick.probability)
+        if one.lane is None and (pick := picks.get(one.trace_id))
+        else one
+        for one in decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
+    ]
 
 
 def eval_task(

@@ -14,6 +14,7 @@ import yaml
 from promptlabel.evals.versions import Case
 from promptlabel.pipeline.files import Columns, Row, write_bytes, write_parquet
 from promptlabel.records import Trace
+from promptlabel.redaction import redacted
 from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
 
@@ -76,7 +77,7 @@ def _test_rows(cases: Iterable[Case], index: dict[str, int]) -> Iterator[Row]:
 
 
 def _row(trace: Trace, label: int, probs: list[float]) -> dict[str, Any]:
-    return {"trace_id": trace.trace_id, "text": trace.transcript, "label": label, "probs": probs}
+    return {"trace_id": trace.trace_id, "text": redacted(trace.transcript), "label": label, "probs": probs}
 
 
 def _features(task: Task) -> dict[str, Any]:

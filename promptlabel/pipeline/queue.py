@@ -100,7 +100,7 @@ def build_queue(workspace: Workspace, task: Task) -> QueueReport:
     ranking = _without_repeats(store, merge(lanes, scored.ties), scored.trace_ids, decided, budget)
     chosen = choose(ranking, [lane.name for lane in lanes], scored.numbers, budget, decided)
     picks = _picks(task.name, scored, chosen, budget)
-    store.save_queue(task.name, [*picks, *settled, *_asked_for(store, task.name, picks)])
+    store.save_queue(task.name, [*picks, *settled, *_asked_for(store, task.name, [*picks, *settled])])
     return QueueReport(
         task=task.name,
         items=tuple(QueueItem(p.trace_id, p.lane, p.score, p.probability, p.reason) for p in picks),

@@ -66,6 +66,19 @@ def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, trac
     return _try_code(workspace, task, rule, traces)
 
 
+def try_aside(
+    workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace], aside: str
+) -> tuple[list[Vote], Sent]:
+    """The votes of a question that is no rule of the task, kept under a task name of its own that begins with `aside`."""
+    (asking, *_) = _askings(workspace, task, rule)
+    apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
+    cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
+    questions = {apart.rule.model: Questions(apart.client, [cells.traces])}
+    votes, sent = run_on_loop(_ask(workspace, questions))
+    read = cells.calibrated(workspace, task, votes)
+    return [read[cell.key] for cell in cells.traces if cell.key in read], sent
+
+
 # --- code
 
 
@@ -112,11 +125,9 @@ class _Collected(Progress):
 
 
 async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
-    models = workspace.project.settings.models
-    clients = connect_models(workspace.project, rule.models)
-    asked = askings(replace(task, prompts=(rule,), heuristics=()), models, clients)
+    asked = _askings(workspace, task, rule)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
-    votes, sent = await ask(
+    votes, sent = await _ask(
         workspace,
         {model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()},
     )
@@ -128,7 +139,13 @@ async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces
     )
 
 
-async def ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
+def _askings(workspace: Workspace, task: Task, rule: PromptRule) -> list[Asking]:
+    clients = connect_models(workspace.project, rule.models)
+    alone = replace(task, prompts=(rule,), heuristics=())
+    return askings(alone, workspace.project.settings.models, clients)
+
+
+async def _ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
     """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
     collected = _Collected()
     writer = VoteWriter(workspace.store, collected)

@@ -28,14 +28,14 @@ _CONFIGURATION = {
     "checkpoint_threshold": "64MB",
 }
 
-
-_LEAN = {"memory_limit": "32MB", "threads": "1"}
+_LEAN = {"lock_configuration": "false", "threads": "1"}
+_SQUEEZED = "64MB"
 
 
 def connect(path: Path, *, lean: bool = False) -> Connection:
     """A connection to the file, made if need be; SQL on it can reach no other file.
 
-    A lean one takes little memory, for long runs that want a few rows at a time.
+    A lean one can be `squeezed`, and does all its work in one thread.
 
     Raises:
         StoreHeldError: while another process has the file open.
@@ -50,6 +50,16 @@ def connect(path: Path, *, lean: bool = False) -> Connection:
             holder = _HOLDER.search(str(error))
             raise StoreHeldError(str(path), int(holder[1]) if holder else None) from error
         raise store_error(error, otherwise=StoreDamagedError) from error
+
+
+@contextmanager
+def squeezed(connection: Connection) -> Iterator[None]:
+    """A context in which the database keeps little in memory; what cannot do with that little fails."""
+    connection.execute(f"SET memory_limit = '{_SQUEEZED}'")
+    try:
+        yield
+    finally:
+        connection.execute("RESET memory_limit")
 
 
 def stream(connection: Connection, sql: str, parameters: dict[str, Any] | None = None) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -191,6 +192,10 @@ class Store(Protocol):
         """Current votes that are malformed or failed."""
         ...
 
+    def count_dead_letters(self, task: str) -> Mapping[str, int]:
+        """How many current votes are malformed or failed, by cause; in little memory, however many votes there are."""
+        ...
+
     def drop_dead_letters(self, task: str) -> int:
         """The number of malformed and failed votes taken out of the way so that they are pending again."""
         ...
@@ -240,6 +245,13 @@ class Store(Protocol):
 
     def state(self, name: str) -> JsonValue:
         """The named value, or None."""
+        ...
+
+    def squeezed(self) -> AbstractContextManager[None]:
+        """A context in which a store that was opened lean keeps little in memory.
+
+        Enough to add votes, to look answers up and to go through what was pending before it; for nothing else.
+        """
         ...
 
     def settle(self) -> None:

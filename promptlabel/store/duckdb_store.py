@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -30,7 +30,7 @@ from promptlabel.store import (
     verifying,
     vote_tables,
 )
-from promptlabel.store.connection import Connection, Row, connect, store_errors, stream
+from promptlabel.store.connection import Connection, Row, connect, squeezed, store_errors, stream
 from promptlabel.store.contract import (
     Added,
     DeadLetter,
@@ -76,6 +76,7 @@ class DuckDBStore:
         if self.path in _open_here:
             raise StoreHeldError(str(path), os.getpid())
         self._connection = connect(self.path, lean=lean)
+        self._lean = lean
         try:
             self._start(segment_bytes)
         except BaseException:
@@ -184,6 +185,10 @@ class DuckDBStore:
         """See `Store.dead_letters`."""
         return vote_tables.read_dead_letters(self._reading(), task)
 
+    def count_dead_letters(self, task: str) -> Mapping[str, int]:
+        """See `Store.count_dead_letters`."""
+        return dict(self._read("count_dead_letters", task=task))
+
     def drop_dead_letters(self, task: str) -> int:
         """See `Store.drop_dead_letters`."""
         keys = vote_tables.read_dead_keys(self._reading(), task)
@@ -242,6 +247,12 @@ class DuckDBStore:
     def state(self, name: str) -> JsonValue:
         """See `Store.state`."""
         return result_tables.read_value(self._reading(), name)
+
+    @contextmanager
+    def squeezed(self) -> Iterator[None]:
+        """See `Store.squeezed`."""
+        with squeezed(self._reading()) if self._lean else nullcontext():
+            yield
 
     def settle(self) -> None:
         """See `Store.settle`."""

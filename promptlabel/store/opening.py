@@ -12,7 +12,7 @@ from promptlabel.store.contract import Store
 def open_store(project: Project, *, lean: bool = False) -> Store:
     """The project's store, made on first use; what the journal has and the store lacks is put back.
 
-    A lean one takes little memory, for long runs that want a few rows at a time.
+    A lean one can be `squeezed`, for long runs that want a few rows at a time.
 
     Raises:
         InputError: if the configured store is of a kind that this version does not have.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from promptlabel.errors import Fault, InputError
@@ -70,7 +71,7 @@ def read_traces(connection: Connection, ids: Sequence[str] | None, limit: int | 
 def read_pending(
     connection: Connection, rule: RegisteredRule, samples: int, limit: int | None
 ) -> Iterator[tuple[Trace, int]]:
-    """Traces and sample indices without a vote row of the rule, a page of traces in memory at a time."""
+    """Traces and sample indices without a vote row of the rule; which they are is settled now, a page is read at a time."""
     found = connection.cursor().execute(
         query("pending"),
         {
@@ -85,9 +86,8 @@ def read_pending(
     while rows := found.fetchmany(_PLACES_A_FETCH):
         places.extend(place for place, _ in rows)
         sample_of.extend(sample for _, sample in rows)
-    for start in range(0, len(places), _TRACES_A_PAGE):
-        page = slice(start, start + _TRACES_A_PAGE)
-        yield from _page(connection, places[page], sample_of[page])
+    pages = (slice(start, start + _TRACES_A_PAGE) for start in range(0, len(places), _TRACES_A_PAGE))
+    return chain.from_iterable(_page(connection, places[page], sample_of[page]) for page in pages)
 
 
 def _page(connection: Connection, places: array[int], sample_of: array[int]) -> Iterator[tuple[Trace, int]]:

@@ -261,6 +261,34 @@ def _shown_traces(title: str, traces: Any, total: int) -> None:
     _screen.print(table)
 
 
+def _suggest(report: Any) -> None:
+    source = "gold" if report.source == "gold" else "what most rules say"
+    _say(
+        f"[bold]{report.task}[/]: {_count(len(report.proposals), 'proposal')} from {report.labelled:,} traces, by {source}"
+    )
+    for one in report.proposals:
+        right = (
+            "never judged"
+            if one.accuracy is None
+            else f"right {_share(one.accuracy)} ({100 * one.low:.0f}-{100 * one.high:.0f}) of {one.judged:,} unseen"
+        )
+        _say(
+            "",
+            f"[bold]{escape(one.path)}[/] votes {escape(one.label)} on {_share(one.coverage)} of the traces, {right}",
+        )
+        _say(f"  {one.way}: {escape(', '.join(one.conditions))}")
+        if one.on_disputed is not None:
+            _say(f"  it votes on {_share(one.on_disputed)} of the traces on which rules disagree")
+        if one.refused:
+            _say(f"  [dim]the model did not confirm: {escape(', '.join(one.refused))}[/]")
+    if report.proposals:
+        _say(
+            "",
+            f"{_count(report.calls, 'call')}, {_money(report.usd)}. None is active: read them, and move what is good to rules/{report.task}/",
+        )
+    _stopped(report)
+
+
 def _ends(row: Any) -> str:
     return "" if row.accuracy is None else f"{100 * row.accuracy_low:.0f}-{100 * row.accuracy_high:.0f}"
 
@@ -510,6 +538,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "vote": _vote,
     "analyze": _analyze,
     "explain": _explain,
+    "suggest": _suggest,
     "fit": _fit,
     "queue": _queue,
     "audit": _audit,

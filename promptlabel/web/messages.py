@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from promptlabel.records import Trace
+from promptlabel.redaction import redacted
 
 Id = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -48,11 +49,11 @@ class EventsRequest(_Strict):
 
 
 def item_message(trace: Trace) -> dict[str, Any]:
-    """What a reviewer may see before they decide: what was logged, and nothing that was made of it."""
+    """What a reviewer may see before they decide: what was logged, but for secrets, and nothing that was made of it."""
     return {
         "trace_id": trace.trace_id,
         "timestamp": trace.timestamp.isoformat() if trace.timestamp else None,
         "category": trace.category,
-        "turns": [{"role": turn.role, "content": turn.content} for turn in trace.turns],
-        "metadata": {key: str(value) for key, value in trace.metadata.items()},
+        "turns": [{"role": turn.role, "content": redacted(turn.content)} for turn in trace.turns],
+        "metadata": {key: redacted(str(value)) for key, value in trace.metadata.items()},
     }

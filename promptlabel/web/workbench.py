@@ -169,7 +169,7 @@ class OpenNothing(_Strict):
 def _faults(faults: Iterable[Fault]) -> list[dict[str, Any]]:
     return [
         {"line": fault.line, "column": fault.column, "key": fault.key, "message": fault.message}
-        for fault in faults
+        for fault in sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0))
     ]
 
 

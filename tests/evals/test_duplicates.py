@@ -83,7 +83,7 @@ def test_nearly_the_same_text_is_found_with_both_texts(near: str) -> None:
     )
     assert match is not None
     assert match.place == "here"
-    assert 0.7 <= match.similarity < 1
+    assert 0.6 <= match.similarity < 1
     assert (match.text, match.other) == (normalized(near), normalized(LONG))
 
 

@@ -9,7 +9,15 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from promptlabel.flywheel import drift
-from promptlabel.flywheel.drift import divergence, freshness, jensen_shannon
+from promptlabel.flywheel.drift import (
+    Divergence,
+    beyond_chance,
+    divergence,
+    freshness,
+    jensen_shannon,
+    stability_index,
+)
+from promptlabel.flywheel.topics import topics_of
 from promptlabel.records import Trace
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -42,8 +50,10 @@ def test_without_drift_alarms_are_rare_and_the_excess_is_zero(kinds: int, n: int
         divergence(drawn(rng, kinds, n, shares), drawn(rng, kinds, 2000, shares), rng) for _ in range(300)
     ]
     alarms = np.mean([one.p_value <= 0.05 for one in found if one])
+    psi = np.mean([one.psi > 0.1 for one in found if one])
     excess = [one.excess for one in found if one]
-    assert alarms <= 0.085
+    assert 0.02 <= alarms <= 0.085
+    assert kinds < 50 or psi > 0.5
     assert abs(np.mean(excess)) < 3 * np.std(excess) / np.sqrt(len(excess)) + 1e-4
 
 
@@ -75,3 +85,39 @@ def test_traces_without_time_have_no_age() -> None:
     traces = [Trace(f"t{i}", category="a") for i in range(10)]
     found = freshness(traces[:5], traces, np.random.default_rng(0))
     assert (found.median_age_days, found.month, found.recent) == (None, None, 5)
+
+
+def test_ties_are_settled_by_lot_so_that_small_samples_alarm_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    found = [
+        divergence(drawn(rng, 2, 12, np.array([0.5, 0.5])), ["0"] * 50 + ["1"] * 50, rng) for _ in range(600)
+    ]
+    p_values = np.array([one.p_value for one in found if one])
+    assert np.mean(p_values <= 0.2) == pytest.approx(0.2, abs=0.05)
+
+
+def test_the_stability_index_is_the_textbooks() -> None:
+    first, second = np.array([30, 70]), np.array([500, 500])
+    assert stability_index(first, second) == pytest.approx(-0.2 * np.log(0.6) + 0.2 * np.log(1.4))
+
+
+def test_alarms_are_corrected_for_their_number() -> None:
+    found = {name: Divergence(0, 0, p) for name, p in [("a", 0.012), ("b", 0.02), ("c", 0.03), ("d", 0.9)]}
+    assert beyond_chance({**found, "e": None}) == ("a",)
+    assert beyond_chance({"b": found["b"], "c": found["c"]}) == ("b", "c")
+
+
+def test_lengths_models_and_topics_are_compared_too() -> None:
+    rng = np.random.default_rng(6)
+    words = np.array([f"word{i}" for i in range(40)])
+
+    def trace(name: str, size: int, model: str, low: int) -> Trace:
+        text = " ".join(words[low + rng.integers(0, 20, size)])
+        return Trace(name, NOW, input=text, metadata={"model": model})
+
+    cases = [trace(f"c{i}", 8, "old", 0) for i in range(80)]
+    recent = [trace(f"r{i}", 16, "new", 20) for i in range(80)]
+    found = freshness(cases, recent, rng, topics_of([*cases, *recent]))
+    assert set(found.trails_in) == {"length", "model", "topic"}
+    same = freshness(cases[:40], cases[40:], rng, topics_of(cases))
+    assert same.trails_in == ()

@@ -180,6 +180,18 @@ def test_the_refresh_is_proposed_and_waits_in_the_queue(tone) -> None:
     assert found.queued == len(waiting) == 20
 
 
+def test_gold_brought_for_the_queue_keeps_how_it_was_drawn(tone) -> None:
+    queue = tone.fit_and_queue()
+    tone.bring_gold([item.trace_id for item in queue.items])
+    found = freeze(tone.workspace, tone.task, now=NOW)
+    cases = [orjson.loads(line) for line in (Path(str(found.path)) / CASES_FILE).read_bytes().splitlines()]
+    chosen = {item.trace_id: (item.lane, item.probability) for item in queue.items}
+    assert {case["trace_id"]: (case["lane"], case["probability"]) for case in cases} == {
+        case["trace_id"]: chosen[case["trace_id"]] for case in cases
+    }
+    assert all(case["weight"] == pytest.approx(1 / case["probability"]) for case in cases)
+
+
 def test_quotas_and_shortfalls_follow_the_project(tone, tmp_path: Path) -> None:
     tone.bring_gold(list(tone.truth))
     root = tone.root

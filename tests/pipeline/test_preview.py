@@ -133,7 +133,7 @@ def test_a_save_is_noticed_once(tmp_path: Path):
         next(noticed)
 
 
-def test_secrets_in_a_trace_stay_out_of_prompts(promptlabel, project):
+def test_secrets_in_a_trace_stay_out_of_prompts_and_exports(promptlabel, project):
     key = "sk-proj-abcDEF1234567890abcDEF123"
     trace = {"trace_id": "leak", "input": f"My key is {key}", "output": "Noted."}
     (project / "leak.jsonl").write_text(json.dumps(trace) + "\n")
@@ -141,3 +141,9 @@ def test_secrets_in_a_trace_stay_out_of_prompts(promptlabel, project):
     done = promptlabel("preview", "solved", "-n", "13", "--json", cwd=project)
     assert key not in done.stdout
     assert "[secret removed]" in done.stdout
+    promptlabel("vote", cwd=project)
+    promptlabel("fit", cwd=project)
+    for kind, ending in (("training", ".jsonl"), ("votes", ".jsonl"), ("labelstudio", ".json")):
+        promptlabel("export", "--to", kind, "--out", f"{kind}{ending}", cwd=project)
+        assert key not in (project / f"{kind}{ending}").read_text(), kind
+    assert "[secret removed]" in (project / "training.jsonl").read_text()

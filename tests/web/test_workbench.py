@@ -145,7 +145,7 @@ def test_a_rule_is_written_by_keyboard_alone(page, project):
     page.keyboard.press("Enter")
     page.locator("#new-name").fill("short")
     page.keyboard.press("Enter")
-    page.locator("#file", has_text="short.yaml").wait_for()
+    page.locator("#source:focus").wait_for()
     page.keyboard.press("Control+a")
     page.keyboard.type("sql: {bda: 'length(output) < 40'}")
     page.locator("#faults", has_text="did you mean 'bad'").wait_for()

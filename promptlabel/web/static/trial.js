@@ -45,7 +45,7 @@ function header(text, scope) {
 }
 
 function count(number, isSame) {
-  return element("td", { textContent: number, className: number === 0 ? "none" : isSame ? "same" : "other" });
+  return element("td", { textContent: number, className: number === 0 || isSame === null ? "none" : isSame ? "same" : "other" });
 }
 
 function examples(rows) {
@@ -81,7 +81,7 @@ function said(row) {
   const mark = row.gold === null || row.vote === null ? "" : isWrong(row) ? "✗ " : "✓ ";
   const className = `vote ${mark === "" ? "" : isWrong(row) ? "wrong" : "right"}`;
   const vote = element("span", { className, textContent: `${mark}${row.vote ?? row.status}` });
-  const sure = row.confidence === null ? "" : `${Math.round(100 * row.confidence)} % sure`;
+  const sure = row.confidence === null || row.model === "code" ? "" : `${Math.round(100 * row.confidence)} % sure`;
   const gold = row.gold === null ? "no gold" : `gold ${row.gold}`;
   const aside = [gold, sure, row.cause, row.model === "code" ? "" : row.model, row.trace_id].filter(Boolean).join(" · ");
   return element("p", { className: "said" }, vote, element("span", { className: "aside", textContent: aside }));
