@@ -149,7 +149,7 @@ def _agreement_correlations(votes: Integers, weights: Floats, n_classes: int) ->
     excess = affinity - np.outer(explained, explained)
     accuracy = (1 + (n_classes - 1) * explained) / n_classes
     scale = np.sqrt(np.outer(accuracy * (1 - accuracy), accuracy * (1 - accuracy)))
-    return np.asarray(excess * ((n_classes - 1) / n_classes) ** 2 / scale)
+    return np.clip(excess * ((n_classes - 1) / n_classes) ** 2 / scale, -1.0, 1.0)
 
 
 def _agreements(votes: Integers, weights: Floats, n_classes: int) -> tuple[Floats, Floats]:

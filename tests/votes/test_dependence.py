@@ -52,6 +52,9 @@ def test_without_gold_copies_are_found() -> None:
     assert source == "agreement"
     assert by_agreement < 7
     assert by_agreement == pytest.approx(by_gold, rel=0.25)
+    found = dependence(copied, unknown, 2)
+    assert np.nanmax(np.abs(found.correlation)) <= 1
+    assert {pair[:2] for pair in found.redundant_pairs()} == {(0, 6), (0, 7), (6, 7)}
 
 
 def test_little_gold_is_not_believed() -> None:
