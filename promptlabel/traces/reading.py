@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from promptlabel.errors import Fault, InputError, fail, raise_if_any
 from promptlabel.records import Gold, JsonValue, Trace
-from promptlabel.traces import chatlog, langfuse, spans
+from promptlabel.traces import chatlog, langfuse, langsmith, spans
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.files import counts_lines, rows
 from promptlabel.traces.parts import JsonObject
@@ -29,6 +29,7 @@ class _Format(NamedTuple):
 _OF_THE_INTERFACE: Final = {"input", "output", "messages", "event", "label"}
 _FOREIGN: Final = (
     _Format("an OpenTelemetry or OpenInference span", spans.recognises, spans.records),
+    _Format("a LangSmith run", langsmith.recognises, langsmith.records),
     _Format("a logged chat call", chatlog.recognises, chatlog.records),
     _Format("a Langfuse trace", langfuse.recognises, langfuse.records),
 )
