@@ -1,7 +1,7 @@
 """The conversation in a span that follows OpenTelemetry's conventions for generative AI.
 
-Read are ``gen_ai.input.messages``, ``gen_ai.output.messages`` and ``gen_ai.system_instructions`` (1.37 on); span
-events ``gen_ai.<role>.message`` and ``gen_ai.choice`` (up to 1.36); span events ``gen_ai.content.prompt`` and
+Read are ``gen_ai.input.messages``, ``gen_ai.output.messages`` and ``gen_ai.system_instructions`` (1.37 on), on the
+span or on its event ``gen_ai.client.inference.operation.details``; span events ``gen_ai.<role>.message`` and ``gen_ai.choice`` (up to 1.36); span events ``gen_ai.content.prompt`` and
 ``gen_ai.content.completion`` (up to 1.27); and OpenLLMetry's ``gen_ai.prompt.N.*``, ``gen_ai.completion.N.*``.
 """
 
@@ -14,6 +14,9 @@ from promptlabel.records import JsonValue
 from promptlabel.traces.parts import JsonObject, chat, is_chat, mapping, message, opened
 
 SpanEvent: TypeAlias = tuple[str, JsonObject]
+
+DETAILS: Final = "gen_ai.client.inference.operation.details"
+"""The event that holds what a span's attributes may hold."""
 
 SESSION: Final = ("gen_ai.conversation.id", "session.id")
 USER: Final = ("user.id", "enduser.id")
@@ -57,6 +60,9 @@ def _from_indexed(attributes: JsonObject) -> list[JsonObject]:
 
 
 def _from_events(events: Sequence[SpanEvent]) -> list[JsonObject]:
+    for name, attributes in events:
+        if name == DETAILS:
+            return _from_attributes(attributes)
     return [item for name, attributes in events for item in _from_event(name, attributes)]
 
 

@@ -1,5 +1,7 @@
 """Exports of spans (OTLP JSON, one span a line, or Phoenix's flat rows) as traces of the interface.
 
+OTLP exports of logs count as spans too: the events of a span, where an SDK sends them as log records.
+
 One trace is made of each outermost span with a conversation in its export: of an agent's span rather than of the
 model calls under it. A root span gives the trace its own trace id, any other ``<trace id>:<span id>``. All
 attributes that are not the conversation itself are kept under `metadata`.
@@ -31,7 +33,8 @@ class _Span:
 
 def recognises(row: JsonObject) -> bool:
     """Whether the object is an OTLP export or a span."""
-    return "resourceSpans" in row or "context.trace_id" in row or ("context" in row and "attributes" in row)
+    is_otlp = "resourceSpans" in row or "resourceLogs" in row
+    return is_otlp or "context.trace_id" in row or ("context" in row and "attributes" in row)
 
 
 def records(row: JsonObject) -> list[JsonObject]:
@@ -91,6 +94,8 @@ def _spans(row: JsonObject) -> Iterator[_Span]:
         for resource in objects(row["resourceSpans"]):
             for scope in objects(resource.get("scopeSpans")):
                 yield from map(_otlp_span, objects(scope.get("spans")))
+    elif "resourceLogs" in row:
+        yield from _spans_of_logs(row["resourceLogs"])
     else:
         yield _logged_span(row)
 
@@ -104,6 +109,35 @@ def _otlp_span(span: JsonObject) -> _Span:
         attributes=_otlp_attributes(span),
         events=[(str(event.get("name")), _otlp_attributes(event)) for event in objects(span.get("events"))],
     )
+
+
+def _spans_of_logs(resources: JsonValue) -> Iterator[_Span]:
+    """A span for each that has events for generative AI among the log records; other records are passed over."""
+    of_span: dict[tuple[str, str], list[JsonObject]] = {}
+    for resource in objects(resources):
+        for scope in objects(resource.get("scopeLogs")):
+            for record in objects(scope.get("logRecords")):
+                if _event_name(record).startswith("gen_ai."):
+                    ids = (_identifier(record["traceId"]) or "", _identifier(record["spanId"]) or "")
+                    of_span.setdefault(ids, []).append(record)
+    return (_span_of_logs(*ids, same) for ids, same in of_span.items())
+
+
+def _span_of_logs(trace_id: str, span_id: str, records: Sequence[JsonObject]) -> _Span:
+    attributes = [_otlp_attributes(record) for record in records]
+    bodies = [mapping(_otlp_value(mapping(record.get("body")))) for record in records]
+    merged = {name: value for found in attributes for name, value in found.items()}
+    events = [
+        (_event_name(record), {**found, **body})
+        for record, found, body in zip(records, attributes, bodies, strict=True)
+    ]
+    start = _number(records[0].get("timeUnixNano") or records[0].get("observedTimeUnixNano"))
+    # Records do not say whether their span is the root, and a trace may hold several: none takes the trace's id.
+    return _Span(trace_id, span_id, parent_id=trace_id, start=start, attributes=merged, events=events)
+
+
+def _event_name(record: JsonObject) -> str:
+    return str(record.get("eventName") or _otlp_attributes(record).get("event.name") or "")
 
 
 def _logged_span(row: JsonObject) -> _Span:

@@ -103,6 +103,33 @@ class TestOpenTelemetry:
         [trace] = read_rows(otlp(span({"gen_ai.system": "openai"}, events=logged)))
         assert trace == Trace(TRACE_ID, NOON, messages=CHAT, metadata={"gen_ai.system": "openai"})
 
+    def test_messages_in_the_event_of_details(self, read_rows: Reader) -> None:
+        values = {
+            "gen_ai.input.messages": orjson.dumps(self.INPUT).decode(),
+            "gen_ai.output.messages": self.OUTPUT,
+        }
+        logged = {"name": "gen_ai.client.inference.operation.details", "attributes": attributes(values)}
+        [trace] = read_rows(otlp(span({"gen_ai.provider.name": "openai"}, events=[logged])))
+        assert trace == Trace(TRACE_ID, NOON, messages=CHAT, metadata={"gen_ai.provider.name": "openai"})
+
+    @pytest.mark.parametrize("named_by_field", [True, False])
+    def test_events_sent_as_log_records(self, read_rows: Reader, named_by_field: bool) -> None:
+        def record(name: str, body: dict[str, object], span_id: str = CHILD) -> dict[str, object]:
+            named = {"eventName": name} if named_by_field else {}
+            values = {"gen_ai.system": "openai"} | ({} if named_by_field else {"event.name": name})
+            ids = {"traceId": TRACE_ID, "spanId": span_id, "timeUnixNano": NANOSECONDS}
+            return {**ids, **named, "attributes": attributes(values), "body": any_value(body)}
+
+        records = [
+            record("gen_ai.user.message", {"content": "Weather in Paris?"}),
+            record("gen_ai.user.message", {"content": "Hello?"}, span_id=ROOT),
+            record("gen_ai.choice", {"index": 0, "message": {"role": "assistant", "content": "Rainy, 57°F"}}),
+            {"severityText": "INFO", "body": {"stringValue": "server started"}},
+        ]
+        [call, other] = read_rows({"resourceLogs": [{"scopeLogs": [{"scope": {}, "logRecords": records}]}]})
+        assert (call.trace_id, call.timestamp, call.messages) == (f"{TRACE_ID}:{CHILD}", NOON, CHAT)
+        assert other.messages == (Message("user", "Hello?"),)
+
     def test_indexed_attributes_of_openllmetry(self, read_rows: Reader) -> None:
         values = {
             "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Weather in Paris?",
