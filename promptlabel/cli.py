@@ -102,14 +102,17 @@ def init(folder: Path, as_json: bool) -> None:
 
 @commands.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--mapping", type=click.Path(path_type=Path), help="A YAML file that says where rows have which field."
+)
 @_on_project
-def ingest(files: tuple[Path, ...], project: Path, as_json: bool) -> None:
-    """Read traces, events and gold into the store."""
+def ingest(files: tuple[Path, ...], mapping: Path | None, project: Path, as_json: bool) -> None:
+    """Read traces, events and gold into the store; patterns such as 'logs/*.jsonl' name several files."""
     from promptlabel.pipeline.ingest import ingest
     from promptlabel.pipeline.workspace import open_project
 
     with open_project(project) as workspace:
-        _show("ingest", ingest(workspace.store, files), as_json)
+        _show("ingest", ingest(workspace.store, files, mapping), as_json)
 
 
 @commands.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final, TypeVar
 
 from promptlabel.records import Event, Gold, Trace
 from promptlabel.store.contract import Added, Store
+from promptlabel.traces.field_map import read_field_map
+from promptlabel.traces.plain import Record
 from promptlabel.traces.reading import read_files
 from promptlabel.traces.signals import compute_signals
 
@@ -28,18 +31,25 @@ class IngestReport:
     signals: int
 
 
-def ingest(store: Store, paths: Sequence[Path]) -> IngestReport:
+def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> IngestReport:
     """Counts of what the files added to the store; the same files again add nothing.
+
+    Args:
+        store: where to.
+        paths: files, or patterns of them.
+        mapping: the file that says where rows have our fields; without one their format is recognised.
 
     Raises:
         InputError: with every fault of the files, or with every trace id that is stored with other content;
             nothing is stored then.
     """
-    kinds = {type(record) for record in read_files(paths)}  # raises on any fault before anything is stored
+    field_map = None if mapping is None else read_field_map(mapping)
+    read = partial(read_files, paths, field_map)
+    kinds = {type(record) for record in read()}  # raises on any fault before anything is stored
     return IngestReport(
-        traces=store.add_traces(_records(Trace, paths)) if Trace in kinds else _NOTHING,
-        events=store.add_events(_records(Event, paths)) if Event in kinds else _NOTHING,
-        gold=store.add_gold(_records(Gold, paths)) if Gold in kinds else _NOTHING,
+        traces=store.add_traces(_only(Trace, read())) if Trace in kinds else _NOTHING,
+        events=store.add_events(_only(Event, read())) if Event in kinds else _NOTHING,
+        gold=store.add_gold(_only(Gold, read())) if Gold in kinds else _NOTHING,
         signals=update_signals(store),
     )
 
@@ -52,8 +62,8 @@ def update_signals(store: Store) -> int:
     return len(ids)
 
 
-def _records(kind: type[_Record], paths: Sequence[Path]) -> Iterator[_Record]:
-    return (record for record in read_files(paths) if isinstance(record, kind))
+def _only(kind: type[_Record], records: Iterable[Record]) -> Iterator[_Record]:
+    return (record for record in records if isinstance(record, kind))
 
 
 def _signals(store: Store, ids: Sequence[str]) -> list[tuple[str, dict[str, float]]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from promptlabel.errors import Fault, InputError, fail, raise_if_any
 from promptlabel.records import Gold, JsonValue, Trace
 from promptlabel.traces import chatlog, langfuse, langsmith, spans
+from promptlabel.traces.field_map import FieldMap, Sourced
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.files import counts_lines, rows
 from promptlabel.traces.parts import JsonObject
@@ -35,16 +36,17 @@ _FOREIGN: Final = (
 )
 
 
-def read_files(paths: Sequence[Path]) -> Iterator[Record]:
+def read_files(paths: Sequence[Path], field_map: FieldMap | None = None) -> Iterator[Record]:
     """The traces, events and gold in the files, in order; patterns such as ``logs/*.jsonl`` name several.
 
     Read as a stream: memory grows by 24 bytes a record. Sound records come as they are read, faults when all is
-    read, so nothing may be taken for granted before the iterator has ended.
+    read, so nothing may be taken for granted before the iterator has ended. With a field map rows are read by it
+    alone; without one their format is recognised.
 
     Raises:
         InputError: at the end, with file and line of every fault: the first 200, then the number of the others.
     """
-    reading = _Reading(_matching(paths))
+    reading = _Reading(_matching(paths), field_map)
     yield from reading.records()
     reading.finish()
 
@@ -64,8 +66,9 @@ def _matches(path: Path) -> list[Path]:
 class _Reading:
     """One pass over the files: what was wrong so far, and which keys have been seen."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], field_map: FieldMap | None) -> None:
         self.files = files
+        self.field_map = field_map
         self.faults: list[Fault] = []
         self.unlisted = 0
         self.repeats = Repeats()
@@ -73,7 +76,7 @@ class _Reading:
     def records(self) -> Iterator[Record]:
         for index, path in enumerate(self.files):
             for number, row in rows(path):
-                faults, records = _read_row(row)
+                faults, records = _read_row(row, self.field_map)
                 if faults:
                     self.note(path, number, faults)
                 for record in records:
@@ -96,7 +99,8 @@ class _Reading:
             said = "the same key, with other content, as " + "{}:{}".format(*self.place(first))
             self.note(path, number, [Fault(said, key="trace_id")])
         more = [Fault(f"and {self.unlisted:,} more faults")] if self.unlisted else []
-        raise_if_any(self.faults + more)
+        unmapped = self.field_map.finish() if self.field_map else []
+        raise_if_any(unmapped + self.faults + more)
 
     def place(self, position: int) -> tuple[Path, int]:
         return self.files[position >> _ROW_BITS], position & ((1 << _ROW_BITS) - 1)
@@ -109,18 +113,30 @@ def _placed(fault: Fault, path: Path, number: int) -> Fault:
     return Fault(fault.message, str(path), key=" ".join(filter(None, (row, fault.key))) or None)
 
 
-def _read_row(row: JsonValue | Fault) -> tuple[list[Fault], list[Record]]:
+def _read_row(row: JsonValue | Fault, field_map: FieldMap | None) -> tuple[list[Fault], list[Record]]:
     if isinstance(row, Fault):
         return [row], []
     if not isinstance(row, dict):
         return [Fault(f"must be a JSON object, is {kind(row)}")], []
     try:
-        objects = _plain_objects(row)
+        found = field_map.objects_of(row) if field_map else [(plain, {}) for plain in _plain_objects(row)]
     except InputError as error:
         return list(error.faults), []
-    checked = [(fields, record_of(fields)) for fields in map(Fields, objects)]
-    faults = [Fault(message, key=key) for fields, _ in checked for key, message in fields.wrong]
-    return faults, [record for fields, record in checked if not fields.wrong]
+    return _checked(found)
+
+
+def _checked(found: Sequence[Sourced]) -> tuple[list[Fault], list[Record]]:
+    faults, records = [], []
+    for plain, sources in found:
+        fields = Fields(plain)
+        record = record_of(fields)
+        faults += [Fault(message, key=_named(key, sources)) for key, message in fields.wrong]
+        records += [] if fields.wrong else [record]
+    return faults, records
+
+
+def _named(key: str, sources: Mapping[str, str]) -> str:
+    return f"{key} (from {sources[key]})" if key in sources else key
 
 
 def _plain_objects(row: JsonObject) -> list[JsonObject]:

@@ -54,6 +54,25 @@ def test_three_kinds_in_one_file(store: Store, tmp_path: Path) -> None:
     assert stored["b"].signal("characters") == 1.0
 
 
+def test_a_foreign_log_through_a_mapping_twice(store: Store, tmp_path: Path) -> None:
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text(
+        "trace: {trace_id: n, input: q}\nevents: [{event: =rated, value: stars, timestamp: at}]\n"
+    )
+    file = written(tmp_path / "log.jsonl", {"n": 1, "q": "x", "stars": 4, "at": MOMENT}, {"n": 2, "q": "y"})
+    assert ingest(store, [file], mapping) == IngestReport(Added(2, 0), Added(1, 0), NOTHING, signals=2)
+    assert ingest(store, [file], mapping) == IngestReport(Added(0, 2), Added(0, 1), NOTHING, signals=0)
+    assert next(iter(store.traces(["1"]))).signal("rated") == 4
+
+
+def test_a_place_that_no_row_has_stores_nothing(store: Store, tmp_path: Path) -> None:
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text("trace: {trace_id: n, input: q, category: topc}")
+    with pytest.raises(InputError, match="no row has 'topc'"):
+        ingest(store, [written(tmp_path / "log.jsonl", {"n": 1, "q": "x"})], mapping)
+    assert contents(store) == (0, 0, 0)
+
+
 def test_the_same_again_adds_nothing(store: Store, tmp_path: Path) -> None:
     file = written(tmp_path / "in.jsonl", trace("a"), event("a", "copied"), gold("a", "good"))
     ingest(store, [file])
