@@ -8,7 +8,7 @@ from typing import Final
 from promptlabel.rules.template import Condition
 from promptlabel.rules.template_checks import TemplateFault
 
-WHEN_VARIABLES: Final = ("trace", "text")
+WHEN_VARIABLES: Final = ("trace", "text", "signals")
 
 
 @lru_cache(maxsize=1024)

@@ -25,6 +25,8 @@ def all_fields(trace: Trace, template: PromptTemplate, inputs: Inputs) -> dict[s
     values: dict[str, JsonValue] = {"trace": read_fields(trace, template.trace_fields)}
     if "text" in template.variables:
         values["text"] = redacted(text_of(trace, inputs))
+    if "signals" in template.variables:
+        values["signals"] = dict(trace.signals)
     return values
 
 

@@ -22,6 +22,9 @@ duration_seconds        from the first to the last message
 longest_silence         longest time between two messages in a row, in seconds
 reply_seconds_median    between a message and an answer to it by another role
 reply_seconds_max       the slowest of these answers
+follow_up_similarity    greatest share of words that two turns of the asker in a row have in common
+rephrased_turns         of the asker, sharing half or more with the turn before; of 3 words or more
+returned_after_hours    longest silence of 1 hour or more before the asker spoke of an earlier topic again
 ======================  ============================================================================
 
 ======================  ============================================================================
@@ -32,8 +35,23 @@ E_count                 how many
 E_total                 sum of the values that are numbers: seconds of dwell, for one
 E_after_seconds         from the end of the conversation to the first one
 E_V                     1 for each short text value V: ``rated_down``
+======================  ============================================================================
+
+======================  ============================================================================
+of several together
+======================  ============================================================================
 accepted_share          accepted over accepted and rejected
 kept                    of accepted: 1 unless rejected or reverted within 10 minutes after, then 0
+reverted_after_minutes  from accepted or copied to the soonest reverted after it
+decision_seconds        from the last shown before it to the first accepted, rejected or copied
+edited_share            of edited: its value from 0 to 1, else the words that `before` (in its metadata, or
+                        the answer) and `after` (in its metadata, or its value) do not share
+abandoned               1 where the answer came last, events are logged, and none of use within 30 minutes
+rating_share            of the last rated, thumbs or feedback: 0 worst, 1 best; up, down, true and false are
+                        known, numbers need `max` (and `min`, else 1) in the event's metadata
+rerequest_similarity    words that the question and the prompt of the last regenerated, requested or retried
+                        share: 1 all, 0 none; the prompt is its `prompt` in metadata, or its value
+rerequest_changed       1 where that prompt differs from the question, else 0
 ======================  ============================================================================
 """
 
@@ -41,15 +59,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import fmean, median
 from typing import Final
 
 from promptlabel.records import Event, JsonValue, Message, Trace
+from promptlabel.traces.follow_ups import asked, follow_up_signals
+from promptlabel.traces.reactions import EventsByName, reaction_signals
 
-REVERT_WINDOW: Final = timedelta(minutes=10)
 _LAUGHTER: Final = re.compile(
     r"\b(?:a*(?:ha){2,}h?|he(?:he)+|lo+l+|lmf?ao+|rofl)\b|[😂🤣😆😹]", re.IGNORECASE
 )
@@ -69,7 +88,25 @@ def compute_signals(
     conversation = _conversation(trace)
     end = max((moment for moment in (trace.timestamp, *_moments(conversation)) if moment), default=None)
     counted = sorted(_within(events, end, window), key=lambda event: event.timestamp)
-    return {**_event_signals(counted, end), **_conversation_signals(conversation)}
+    by_name = _by_name(counted)
+    return {
+        **_event_signals(by_name, end),
+        **_reactions(by_name, conversation, end),
+        **_conversation_signals(conversation),
+    }
+
+
+def _reactions(
+    by_name: EventsByName, conversation: Sequence[Message], end: datetime | None
+) -> dict[str, float]:
+    questions = asked(conversation)
+    is_answered = bool(conversation) and conversation[-1] not in questions[-1:]
+    return reaction_signals(
+        by_name,
+        question=questions[-1].content if questions else None,
+        answer=conversation[-1].content if is_answered else None,
+        answered_at=end,
+    )
 
 
 def _conversation(trace: Trace) -> Sequence[Message]:
@@ -92,7 +129,12 @@ def _within(events: Iterable[Event], end: datetime | None, window: timedelta | N
 def _conversation_signals(conversation: Sequence[Message]) -> dict[str, float]:
     if not conversation:
         return {}
-    return {**_sender_signals(conversation), **_text_signals(conversation), **_time_signals(conversation)}
+    return {
+        **_sender_signals(conversation),
+        **_text_signals(conversation),
+        **_time_signals(conversation),
+        **follow_up_signals(conversation),
+    }
 
 
 def _sender_signals(conversation: Sequence[Message]) -> dict[str, float]:
@@ -139,14 +181,18 @@ def _time_signals(conversation: Sequence[Message]) -> dict[str, float]:
     return signals
 
 
-def _event_signals(events: Sequence[Event], end: datetime | None) -> dict[str, float]:
+def _by_name(events: Iterable[Event]) -> dict[str, list[Event]]:
     by_name: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         by_name[event.event].append(event)
+    return by_name
+
+
+def _event_signals(by_name: EventsByName, end: datetime | None) -> dict[str, float]:
     signals: dict[str, float] = {}
     for name, same in by_name.items():
         signals |= _signals_of_one_name(name, same, end)
-    return signals | _acceptance(by_name)
+    return signals
 
 
 def _signals_of_one_name(name: str, events: Sequence[Event], end: datetime | None) -> dict[str, float]:
@@ -166,16 +212,6 @@ def _number(value: JsonValue) -> float | None:
 
 def _is_short_text(value: JsonValue) -> bool:
     return isinstance(value, str) and _SHORT_VALUE.fullmatch(value) is not None
-
-
-def _acceptance(by_name: Mapping[str, Sequence[Event]]) -> dict[str, float]:
-    accepted, rejected = by_name.get("accepted", ()), by_name.get("rejected", ())
-    if not accepted:
-        return {"accepted_share": 0.0} if rejected else {}
-    taken_back = (*rejected, *by_name.get("reverted", ()))
-    last = accepted[-1].timestamp
-    undone = any(last <= event.timestamp <= last + REVERT_WINDOW for event in taken_back)
-    return {"accepted_share": len(accepted) / (len(accepted) + len(rejected)), "kept": float(not undone)}
 
 
 def _seconds(start: datetime, end: datetime) -> float:

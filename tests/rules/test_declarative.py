@@ -113,6 +113,13 @@ def test_where_when_does_not_hold_the_rule_abstains():
     assert said(made, *traces) == ["good", None, None]
 
 
+def test_a_when_over_signals_does_not_hold_where_they_were_not_observed():
+    made = rule(keyword={"good": "yes"}, when="signals.copied >= 1")
+    observed = [{"copied": 1.0}, {"copied": 0.0}, {}]
+    traces = [Trace("t", input="yes", signals=signals) for signals in observed]
+    assert said(made, *traces) == ["good", None, None]
+
+
 def test_a_when_that_fails_costs_that_vote_alone():
     made = rule(keyword={"good": "yes"}, when="trace.metadata.score * 2 > 1")
     fine, broken = said(

@@ -38,6 +38,7 @@ class TestConversation:
             "messages": 4, "turns": 3, "senders": 2, "one_sided": 0, "characters": 29, "balance": 10 / 19,
             "opener_spoke_last": 1, "words_per_message": 7 / 4, "questions": 2, "laughter": 2,
             "duration_seconds": 100, "longest_silence": 60, "reply_seconds_median": 45, "reply_seconds_max": 60,
+            "follow_up_similarity": 0, "rephrased_turns": 0, "returned_after_hours": 0,
         }  # fmt: skip
 
     def test_one_sided(self) -> None:
