@@ -17,6 +17,7 @@ REVERT_WINDOW: Final = timedelta(minutes=10)
 ABANDON_WINDOW: Final = timedelta(minutes=30)
 
 TAKEN: Final = ("accepted", "copied")
+TAKEN_BACK: Final = ("rejected", "reverted")
 DECIDED: Final = ("accepted", "rejected", "copied")
 ASKED_AGAIN: Final = ("regenerated", "requested", "retried")
 RATED: Final = ("rated", "thumbs", "feedback")
@@ -28,7 +29,12 @@ _BAD: Final = frozenset({"down", "bad", "dislike", "disliked", "negative", "no",
 
 
 def reaction_signals(
-    events: EventsByName, *, question: str | None, answer: str | None, answered_at: datetime | None
+    events: EventsByName,
+    *,
+    question: str | None,
+    answer: str | None,
+    answered_at: datetime | None,
+    as_of: datetime | None = None,
 ) -> dict[str, float]:
     """The signals that several events, or an event and the conversation, give together; those that can be told.
 
@@ -37,13 +43,15 @@ def reaction_signals(
         question: the asker's last turn.
         answer: what was answered last; None where the asker spoke last.
         answered_at: the end of the conversation.
+        as_of: the moment when this is known, no event being later; None is when nothing more can come.
     """
     found = {
-        **_acceptance(events),
+        "accepted_share": _accepted_share(events),
+        "kept": _kept(events, as_of),
         "reverted_after_minutes": _minutes_to_revert(events),
         "decision_seconds": _seconds_to_decide(events),
         "edited_share": _edited_share(events.get("edited", ()), answer),
-        "abandoned": None if answer is None else _abandoned(events, answered_at),
+        "abandoned": None if answer is None else _abandoned(events, answered_at, as_of),
         "rating_share": _rating(_in_order(events, RATED)),
         **_asked_again(_in_order(events, ASKED_AGAIN), question),
     }
@@ -55,14 +63,26 @@ def _in_order(events: EventsByName, names: Sequence[str]) -> list[Event]:
     return sorted(chosen, key=lambda event: event.timestamp)
 
 
-def _acceptance(events: EventsByName) -> dict[str, float]:
-    accepted, rejected = events.get("accepted", ()), events.get("rejected", ())
-    if not accepted:
-        return {"accepted_share": 0.0} if rejected else {}
-    taken_back = (*rejected, *events.get("reverted", ()))
-    last = accepted[-1].timestamp
-    undone = any(last <= event.timestamp <= last + REVERT_WINDOW for event in taken_back)
-    return {"accepted_share": len(accepted) / (len(accepted) + len(rejected)), "kept": float(not undone)}
+def _accepted_share(events: EventsByName) -> float | None:
+    accepted, rejected = len(events.get("accepted", ())), len(events.get("rejected", ()))
+    return accepted / (accepted + rejected) if accepted or rejected else None
+
+
+def _kept(events: EventsByName, as_of: datetime | None) -> float | None:
+    """1 where the last acceptance outlived ten minutes, 0 where it did not."""
+    if not events.get("accepted"):
+        return None
+    last = events["accepted"][-1].timestamp
+    return _nothing_followed(last, _in_order(events, TAKEN_BACK), REVERT_WINDOW, as_of)
+
+
+def _nothing_followed(
+    start: datetime, events: Sequence[Event], window: timedelta, as_of: datetime | None
+) -> float | None:
+    """0 once one of the events came within the window, 1 when it has passed without; None before that is known."""
+    if any(start <= event.timestamp <= start + window for event in events):
+        return 0.0
+    return None if as_of is not None and as_of < start + window else 1.0
 
 
 def _minutes_to_revert(events: EventsByName) -> float | None:
@@ -105,12 +125,12 @@ def changed_share(before: str, after: str) -> float:
     return 1 - 2 * (old & new).total() / size if size else 0.0
 
 
-def _abandoned(events: EventsByName, answered_at: datetime | None) -> float | None:
+def _abandoned(events: EventsByName, answered_at: datetime | None, as_of: datetime | None) -> float | None:
     """1 where events are logged but none of use came within half an hour after the answer, else 0."""
     if answered_at is None or not events:
         return None
-    uses = [event.timestamp for name, same in events.items() if name not in NO_USE for event in same]
-    return float(not any(answered_at <= use <= answered_at + ABANDON_WINDOW for use in uses))
+    uses = [event for name, same in events.items() if name not in NO_USE for event in same]
+    return _nothing_followed(answered_at, uses, ABANDON_WINDOW, as_of)
 
 
 def _rating(ratings: Sequence[Event]) -> float | None:

@@ -63,7 +63,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import fmean, median
-from typing import Final
+from typing import Final, TypeVar
 
 from promptlabel.records import Event, JsonValue, Message, Trace
 from promptlabel.traces.follow_ups import asked, follow_up_signals
@@ -72,11 +72,16 @@ from promptlabel.traces.reactions import EventsByName, reaction_signals
 _LAUGHTER: Final = re.compile(
     r"\b(?:a*(?:ha){2,}h?|he(?:he)+|lo+l+|lmf?ao+|rofl)\b|[😂🤣😆😹]", re.IGNORECASE
 )
+_Dated = TypeVar("_Dated", Message, Event)
 _SHORT_VALUE: Final = re.compile(r"\w{1,20}")
 
 
 def compute_signals(
-    trace: Trace, events: Sequence[Event], *, window: timedelta | None = None
+    trace: Trace,
+    events: Sequence[Event],
+    *,
+    window: timedelta | None = None,
+    as_of: datetime | None = None,
 ) -> dict[str, float]:
     """The signals of one trace by name; an event can not take the name of a signal of the conversation.
 
@@ -84,20 +89,33 @@ def compute_signals(
         trace: the conversation.
         events: the trace's own events, in any order.
         window: how long after the conversation events still count; None is for ever.
+        as_of: the moment of which to say what was known: what was said or done later does not count, and what
+            only time can tell (`kept`, `abandoned`) is left out until it has. None is after all of it.
     """
-    conversation = _conversation(trace)
+    conversation = _known(_conversation(trace), as_of)
     end = max((moment for moment in (trace.timestamp, *_moments(conversation)) if moment), default=None)
-    counted = sorted(_within(events, end, window), key=lambda event: event.timestamp)
+    counted = sorted(_known(_within(events, end, window), as_of), key=_in_order)
     by_name = _by_name(counted)
     return {
         **_event_signals(by_name, end),
-        **_reactions(by_name, conversation, end),
+        **_reactions(by_name, conversation, end, as_of),
         **_conversation_signals(conversation),
     }
 
 
+def _known(dated: Sequence[_Dated], as_of: datetime | None) -> Sequence[_Dated]:
+    if as_of is None:
+        return dated
+    return [item for item in dated if item.timestamp is None or item.timestamp <= as_of]
+
+
+def _in_order(event: Event) -> tuple[datetime, str, str]:
+    """By time; what happened at one time in an order that does not depend on the log's."""
+    return event.timestamp, event.event, str(event.value)
+
+
 def _reactions(
-    by_name: EventsByName, conversation: Sequence[Message], end: datetime | None
+    by_name: EventsByName, conversation: Sequence[Message], end: datetime | None, as_of: datetime | None
 ) -> dict[str, float]:
     questions = asked(conversation)
     is_answered = bool(conversation) and conversation[-1] not in questions[-1:]
@@ -106,6 +124,7 @@ def _reactions(
         question=questions[-1].content if questions else None,
         answer=conversation[-1].content if is_answered else None,
         answered_at=end,
+        as_of=as_of,
     )
 
 
