@@ -2,7 +2,7 @@
 
 scripts/bench signals [--data DIR]     DIR holds copilot_telemetry/ and dialog_satisfaction/
 
-Thresholds were set beforehand, for what the signals mean; none was chosen on these figures.
+Thresholds were set for what the signals mean, before these figures; none was fitted to gold.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class FieldMap:
     def __init__(self, places: _Places, document: Document) -> None:
         self._document = document
         self._trace = places.trace
-        self._others = (*places.events, *places.gold)
+        self._others: tuple[EventMap | GoldMap, ...] = (*places.events, *places.gold)
         self._required = dict(_required_places(places.model_dump()))
         parts = (*([places.trace] if places.trace else []), *self._others)
         self._taken = frozenset[str]().union(*(part.heads for part in parts))
