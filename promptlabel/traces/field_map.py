@@ -198,7 +198,10 @@ class FieldMap:
         """A fault for each place that no row had since the last call, if there were rows."""
         missing = sorted(self._missing) if self._keys else []
         faults = [
-            self._document.fault(f"no row has '{place}'{nearest(place, self._keys)}", self._required[place])
+            self._document.fault(
+                f"no row has '{place}'{nearest(place, self._keys)}; write '{place}?' if none need have it",
+                self._required[place],
+            )
             for place in missing
         ]
         self._begin()

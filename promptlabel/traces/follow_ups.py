@@ -19,6 +19,7 @@ FEWEST_WORDS: Final = 3
 RETURNED_AFTER: Final = timedelta(hours=1)
 SAME_TOPIC_FROM: Final = 0.2
 _TOPIC_WORD: Final = 4
+_NONE: Final = timedelta(0)
 
 _WORD: Final = re.compile(r"\w+")
 
@@ -59,24 +60,25 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
 
 def _returned_after(conversation: Sequence[Message], turns: Sequence[Message]) -> timedelta:
     """The longest silence, of an hour or more, after which the asker spoke of an earlier topic again; 0 if none."""
-    mine = {id(turn) for turn in turns}
-    longest, topics = timedelta(0), list[frozenset[str]]()
-    for before, turn in pairwise((None, *conversation)):
-        if turn is None or id(turn) not in mine:
-            continue
-        topic = frozenset(word for word in words_of(turn.content) if len(word) >= _TOPIC_WORD)
-        silence = _silence(before, turn)
-        if silence >= max(RETURNED_AFTER, longest) and _is_known(topic, topics):
-            longest = silence
-        topics.append(topic)
-    return longest
+    silences = {id(turn): _silence(before, turn) for before, turn in pairwise(conversation)}
+    back = [
+        silence
+        for place, turn in enumerate(turns)
+        if (silence := silences.get(id(turn), _NONE)) >= RETURNED_AFTER and _is_known(turn, turns[:place])
+    ]
+    return max(back, default=_NONE)
 
 
-def _silence(before: Message | None, turn: Message) -> timedelta:
-    if before is None or before.timestamp is None or turn.timestamp is None:
-        return timedelta(0)
+def _silence(before: Message, turn: Message) -> timedelta:
+    if before.timestamp is None or turn.timestamp is None:
+        return _NONE
     return turn.timestamp - before.timestamp
 
 
-def _is_known(topic: frozenset[str], topics: Sequence[frozenset[str]]) -> bool:
-    return any(similarity(topic, earlier) >= SAME_TOPIC_FROM for earlier in topics)
+def _is_known(turn: Message, earlier: Sequence[Message]) -> bool:
+    topic = _topic(turn)
+    return any(similarity(topic, _topic(before)) >= SAME_TOPIC_FROM for before in earlier)
+
+
+def _topic(turn: Message) -> frozenset[str]:
+    return frozenset(word for word in words_of(turn.content) if len(word) >= _TOPIC_WORD)

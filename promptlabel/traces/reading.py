@@ -19,6 +19,7 @@ from promptlabel.traces.repeats import Repeats
 
 MOST_LISTED: Final = 200
 _ROW_BITS: Final = 40
+_KEYS_NAMED: Final = 10
 
 
 class _Format(NamedTuple):
@@ -150,6 +151,9 @@ def _plain_objects(row: JsonObject) -> list[JsonObject]:
                 fail(f"looks like {name}, but lacks {error}")
             except (TypeError, ValueError, RecursionError) as error:
                 fail(f"looks like {name}, but holds {error}")
+    if "trace_id" not in row and _OF_THE_INTERFACE.isdisjoint(row):
+        keys = ", ".join(sorted(row)[:_KEYS_NAMED]) or "nothing"
+        fail(f"is in no format that is known (it has {keys}); say with --mapping FILE where its fields are")
     return [row]
 
 

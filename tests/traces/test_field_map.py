@@ -169,7 +169,7 @@ class TestFaults:
         mapping = "trace:\n  trace_id: id\n  input: question\n  category: topc\n  timestamp: at\n"
         rows = [{"id": "a", "question": "x", "topic": "t", "at": "noon"}, {"question": "y", "at": None}]
         assert faults(mapped, mapping, *rows) == [
-            "map.yaml:4:3: trace.category: no row has 'topc' (did you mean 'topic'?)",
+            "map.yaml:4:3: trace.category: no row has 'topc' (did you mean 'topic'?); write 'topc?' if none need have it",
             f"log.jsonl:1: timestamp (from at): {A_TIME}, is 'noon'",
             "log.jsonl:2: trace_id (from id): is required",
         ]

@@ -18,6 +18,7 @@ from promptlabel.records import Event, Gold, Message, Trace, trace_record
 from promptlabel.traces.reading import MOST_LISTED, read_files
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HINT = "say with --mapping FILE where its fields are"
 A_TIME = "must be a time (ISO 8601 such as 2026-01-31T09:30:00Z, or seconds or milliseconds since 1970)"
 
 
@@ -134,6 +135,13 @@ class TestTheInterface:
     ) -> None:
         path = tmp_path_factory.mktemp("round") / "in.jsonl"
         assert read(written(path, trace_record(trace))) == [trace]
+
+
+def test_a_row_of_no_known_format_is_told_what_it_has_and_what_reads_it(file: Path) -> None:
+    assert faults(written(file, {"question": "x", "answer": "y"}, {"input": "x"})) == [
+        f"in.jsonl:1: is in no format that is known (it has answer, question); {HINT}",
+        "in.jsonl:2: trace_id: is required",
+    ]
 
 
 class TestFiles:
