@@ -40,7 +40,7 @@ _FOREIGN: Final = (
 def read_files(paths: Sequence[Path], field_map: FieldMap | None = None) -> Iterator[Record]:
     """The traces, events and gold in the files, in order; patterns such as ``logs/*.jsonl`` name several.
 
-    Read as a stream: memory grows by 24 bytes a record. Sound records come as they are read, faults when all is
+    Read as a stream: memory grows by some 50 bytes a record. Sound records come as they are read, faults when all is
     read, so nothing may be taken for granted before the iterator has ended. With a field map rows are read by it
     alone; without one their format is recognised.
 
