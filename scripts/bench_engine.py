@@ -97,22 +97,25 @@ def contender(name: str, url: str, number: int, at_once: int, curator: str | Non
 
 # --- the whole verb
 def vote(url: str, number: int, at_once: int) -> tuple[Figures, Figures]:
-    """A `vote` from nothing, and the same again when nothing is left to ask."""
+    """A `vote` from nothing, and the same again when nothing is left to ask.
+
+    `start` is what the same verb takes in a project without traces.
+    """
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         write_project(project, url, number, at_once)
         command = [sys.executable, "-m", "promptlabel"]
-        timed([*command, "ingest", str(project / "traces.jsonl"), "--project", folder])
         verb = [*command, "vote", "--json", "--project", folder]
-        first, again = _voted(timed(verb), number), _voted(timed(verb), 0)
-        return first, Figures(number, again.seconds, again.cpu, 0.0, again.megabytes)
+        _, _, start, _ = timed(verb)
+        timed([*command, "ingest", str(project / "traces.jsonl"), "--project", folder])
+        return _voted(timed(verb), number, number, start), _voted(timed(verb), number, 0, start)
 
 
-def _voted(run: tuple[str, float, float, float], calls: int) -> Figures:
+def _voted(run: tuple[str, float, float, float], number: int, calls: int, start: float) -> Figures:
     out, seconds, cpu, megabytes = run
     report = json.loads(out)
     assert report["calls"] == calls, report
-    return Figures(report["votes"], seconds, cpu, 0.0, megabytes)
+    return Figures(number, seconds, cpu, start, megabytes)
 
 
 def write_project(project: Path, url: str, number: int, at_once: int) -> None:
@@ -165,6 +168,14 @@ def show(rounds: dict[str, list[Figures]], latency: float, at_once: int) -> None
             of_cpu = f"{cpu / median(one.cpu_ms for one in base):.2f}x"
         memory = max(one.megabytes for one in figures)
         print(f"{name:22}{rate:>9,.0f}{of_rate:>12}{cpu:>16.3f}{of_cpu:>12}{memory:>9.0f}", flush=True)
+    _show_start(rounds.get("vote", ()))
+
+
+def _show_start(votes: Sequence[Figures]) -> None:
+    if votes:
+        start = median(one.start for one in votes)
+        rest = median(1000 * (one.cpu - one.start) / one.items for one in votes)
+        print(f"vote: {start:.2f} CPU-s of it to start; {rest:.3f} CPU-ms an item without")
 
 
 def memory(given: argparse.Namespace) -> None:

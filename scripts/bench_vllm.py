@@ -3,7 +3,8 @@
     scripts/bench vllm --data DIR [--traces 150] [--threads 1]
 
 DIR holds `youtube/votes.parquet` with columns `text` and `gold` (comments; 1 is spam). Every mode votes through
-`promptlabel vote` in a project of its own, first on one trace, to know what starting takes, then on all of them. Needs
+`promptlabel vote` in a project of its own. Votes a second are those from the first answer to the last, by the ledger; of
+a batch file, from the reading of the file to its answers, by vLLM's log; the rest of the run is starting. Needs
 `scripts/vllm install`. One mode runs at a time, all of them one after the other on the same machine.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as parquet
 
@@ -56,12 +60,17 @@ class Mode:
 
 @dataclass(frozen=True)
 class Voted:
-    """What a mode said: by trace the distribution over answers and the JSON answer; seconds of one and of all votes."""
+    """What a mode said: by trace the distribution over answers and the JSON answer.
+
+    Attributes:
+        seconds: of the whole run, by rule.
+        rates: votes a second once it had started, by rule.
+    """
 
     scored: Mapping[str, Mapping[str, float]]
     written: Mapping[str, str]
-    one: Mapping[str, float]
-    all: Mapping[str, float]
+    seconds: Mapping[str, float]
+    rates: Mapping[str, float]
 
 
 def modes(threads: int) -> list[Mode]:
@@ -126,19 +135,39 @@ def _promptlabel(root: Path, *words: str) -> dict[str, Any]:
 
 def run(folder: Path, mode: Mode, rows: list[tuple[str, str, int]]) -> Voted:
     """What the mode says of the comments."""
-    one, all_of_them, scored, written = {}, {}, {}, {}
+    seconds, rates, scored, written = {}, {}, {}, {}
     for rule in mode.rules:
-        one[rule] = vote(folder / f"{mode.name} {rule} one", mode, rows[:1], rule)
         root = folder / f"{mode.name} {rule}"
-        all_of_them[rule] = vote(root, mode, rows, rule)
+        seconds[rule] = vote(root, mode, rows, rule)
+        rates[rule] = (_rate_of_batch if mode.options else _rate)(root, len(rows))
         with open_workspace(root) as workspace:
             for _, found in workspace.store.votes("comments"):
                 if rule == "scored":
                     scored[found.trace_id] = found.raw.distribution
                 else:
                     written[found.trace_id] = json.loads(found.raw.text)["answer"]
-        print(f"{mode.name}, {rule}: {all_of_them[rule]:.1f} s, one alone {one[rule]:.1f} s", file=sys.stderr)
-    return Voted(scored, written, one, all_of_them)
+        print(f"{mode.name}, {rule}: {seconds[rule]:.1f} s, {rates[rule]:.1f} votes/s", file=sys.stderr)
+    return Voted(scored, written, seconds, rates)
+
+
+def _rate(root: Path, number: int) -> float:
+    """Votes a second between the end of the first request and that of the last."""
+    with duckdb.connect(str(root / ".promptlabel/store.duckdb"), read_only=True) as store:
+        query = (
+            "select min(ended), max(ended) from (select epoch(timestamp) + seconds as ended from attempts)"
+        )
+        [(first, last)] = store.execute(query).fetchall()
+    return (number - 1) / (last - first)
+
+
+def _rate_of_batch(root: Path, number: int) -> float:
+    """Votes a second between vLLM's reading of the file and its writing of the answers."""
+    [log] = (root / ".promptlabel/batches").glob("*.log")
+    read_at = next(line for line in log.read_text().splitlines() if "Reading batch" in line)
+    clock = time.strptime(re.search(r"\d\d-\d\d \d\d:\d\d:\d\d", read_at)[0], "%m-%d %H:%M:%S")
+    ended = log.with_suffix(".answers.jsonl").stat().st_mtime
+    began = time.mktime((time.localtime(ended).tm_year, *clock[1:8], -1))
+    return number / (ended - began)
 
 
 @contextmanager
@@ -148,7 +177,7 @@ def serving(threads: int) -> Iterator[None]:
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
-            command, stdout=log, stderr=log, env={**__import__("os").environ, "OMP_NUM_THREADS": str(threads)}
+            command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": str(threads)}
         ) as server,
     ):
         try:
@@ -179,17 +208,15 @@ def auc(scored: Mapping[str, Mapping[str, float]], rows: list[tuple[str, str, in
 
 def show(found: Mapping[str, Voted], rows: list[tuple[str, str, int]]) -> None:
     """Nothing; the table is printed."""
-    print(
-        "| | start, s | label probabilities, votes/s | JSON, votes/s | AUC |",
-        "|---|---|---|---|---|",
-        sep="\n",
-    )
+    print("| | label probabilities: votes/s | whole run, s | JSON: votes/s | whole run, s | AUC |")
+    print("|---|---|---|---|---|---|")
     for name, voted in found.items():
-        rates = [
-            f"{(len(rows) - 1) / (voted.all[rule] - voted.one[rule]):.1f}" if rule in voted.all else "–"
+        figures = [
+            f"{figure[rule]:.1f}" if rule in figure else "–"
             for rule in ("scored", "written")
+            for figure in (voted.rates, voted.seconds)
         ]
-        print(f"| {name} | {voted.one['scored']:.1f} | {' | '.join(rates)} | {auc(voted.scored, rows):.3f} |")
+        print(f"| {name} | {' | '.join(figures)} | {auc(voted.scored, rows):.3f} |")
     base = found["served"]
     print(
         "\n| against served | likeliest label | largest difference of a probability | mean | JSON answers |"

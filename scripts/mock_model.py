@@ -36,6 +36,7 @@ FAULTS = (
 _HEAD = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _KEY = re.compile(rb"key=([\w-]+)")
+_RULE = re.compile(rb"rule=([\w-]+)")
 _BEARER = re.compile(rb"\r\nauthorization: *bearer ([^\r]+)", re.IGNORECASE)
 _LISTED = re.compile(r'exactly one of: ("(?:[^.]|\.(?! ))+")\. ')
 _ABOUT_ITSELF = re.compile(rb"(GET|POST) /__")
@@ -87,7 +88,7 @@ class Request:
     """One request as the server saw it; times are of the monotonic clock, which all processes share.
 
     Attributes:
-        key: the `key=...` in its prompt.
+        key: the `key=...` in its prompt, and after a dash the `rule=...`.
         bearer: the key it was sent with.
         connection: the number of its connection.
         fault: what went wrong with its answer; None where it was sound.
@@ -169,8 +170,7 @@ class MockModel:
         seen.open += 1
         seen.most_open = max(seen.most_open, seen.open)
         seen.last_head, seen.last_body = head, body
-        found = _KEY.search(body)
-        key = found[1].decode() if found else ""
+        key = "-".join(found[1].decode() for found in (_KEY.search(body), _RULE.search(body)) if found)
         if key:
             seen.keys[key] += 1
         fault = self.fault()
@@ -234,15 +234,22 @@ def _content(request: dict, fault: str | None) -> tuple[str | None, str, dict]:
     answer = {"answer": _choose(request)}
     if fault == "extra_keys":
         return orjson.dumps({**answer, "and": 1}).decode(), "stop", {}
-    structured = "response_format" in request or "JSON" in request["messages"][0]["content"]
+    structured = "response_format" in request or "JSON" in _text(request, 0)
     sound = orjson.dumps(answer).decode() if structured else answer["answer"]
     return (sound[:-3], "length", {}) if fault == "length" else (sound, "stop", {})
 
 
 def _choose(request: dict) -> str:
-    prompt = request["messages"][-1]["content"].encode()
+    prompt = _text(request, -1).encode()
     choices = _choices(request)
     return choices[hashlib.blake2b(prompt, digest_size=4).digest()[0] % len(choices)]
+
+
+def _text(request: dict, index: int) -> str:
+    """A message's text; some clients first ask nothing at all, to read the headers."""
+    messages = request["messages"]
+    content = messages[index]["content"] if messages else ""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _choices(request: dict) -> list[str]:
@@ -251,7 +258,7 @@ def _choices(request: dict) -> list[str]:
     answer = schema.get("properties", {}).get("answer", {})
     if answer:
         return answer.get("enum") or [answer["const"]]
-    listed = _LISTED.search(request["messages"][0]["content"])
+    listed = _LISTED.search(_text(request, 0))
     return json.loads(f"[{listed[1]}]") if listed else ["yes"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptlabel import redaction
 from promptlabel.redaction import REDACTED, redacted
 
 SECRETS = [
@@ -69,3 +70,15 @@ def test_hostile_text_takes_linear_time(text: str):
     started = time.process_time()
     redacted(text)
     assert time.process_time() - started < 5
+
+
+_WORDS = st.sampled_from(
+    [*SECRETS, *NAMED, *HARMLESS, "word", "key=k12", "\n", "api key: abcdefg1", "x" * 14 + "1"]
+)
+
+
+@given(st.lists(_WORDS | st.text(max_size=12), max_size=6), st.sampled_from(["", " ", "\n", ":", '"']))
+def test_looking_at_the_words_first_misses_nothing_that_the_patterns_find(words: list[str], between: str):
+    text = between.join(words)
+    by_patterns = redaction._AFTER_A_NAME.sub(rf"\g<1>{REDACTED}", redaction._SHAPED.sub(REDACTED, text))
+    assert redacted(text) == by_patterns

@@ -69,7 +69,8 @@ class Gate:
     async def enter(self, tokens: int = 0) -> Pass:
         """A pass, once a request of so many tokens may leave; `leave` gives it back. The wait can be cancelled."""
         while True:
-            await self._opened()
+            if self._held_until > self._clock() or self._is_full():
+                await self._opened()
             self.in_flight += 1
             admitted = Pass(self._epoch, self._probing, self._narrowing)
             self._probe_is_out |= admitted.probe

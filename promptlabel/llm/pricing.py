@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +17,7 @@ from promptlabel.records import Usage
 from promptlabel.settings import ModelSettings
 
 _MAP = "model_prices_and_context_window_backup.json"
+_DECODER: Final = json.JSONDecoder()
 _MILLION: Final = 1_000_000
 
 
@@ -62,14 +65,24 @@ def _own_price(settings: ModelSettings) -> TokenPrice | None:
 def bundled_entry(model: str) -> Mapping[str, Any] | None:
     """LiteLLM's entry for a model, named with or without its provider, or None.
 
-    The map is parsed for each new name and then dropped: 20 ms, where keeping it would take 30 MB.
+    Only that entry is parsed: the whole map would take 30 MB.
     """
     path = bundled_file(_MAP)
     if path is None:
         return None
-    table = orjson.loads(path.read_bytes())
-    entry = table.get(model) or _of_provider(table, *_provider_and_model(model))
-    return entry if isinstance(entry, dict) else None
+    table = path.read_text(encoding="utf-8")
+    return entry_of(table, model) or _of_provider(table, *_provider_and_model(model))
+
+
+def entry_of(table: str, key: str) -> Mapping[str, Any] | None:
+    """The value of a key of the one JSON object that the text is, where that value is an object."""
+    before_a_key = table[1 : table.index('"')]
+    if "\n" not in before_a_key:  # nothing tells outer keys from inner ones
+        value = orjson.loads(table).get(key)
+    else:
+        found = re.search(rf"{before_a_key}{re.escape(json.dumps(key, ensure_ascii=False))}\s*:\s*", table)
+        value = _DECODER.raw_decode(table, found.end())[0] if found else None
+    return value if isinstance(value, dict) else None
 
 
 def _provider_and_model(model: str) -> tuple[str, str]:
@@ -78,10 +91,10 @@ def _provider_and_model(model: str) -> tuple[str, str]:
     return provider, bare.removeprefix("converse/").removeprefix("invoke/") if provider == "bedrock" else bare
 
 
-def _of_provider(table: Mapping[str, Any], provider: str, bare: str) -> Mapping[str, Any] | None:
+def _of_provider(table: str, provider: str, bare: str) -> Mapping[str, Any] | None:
     """The entry of a bare name, if it is the provider's: the map says ``bedrock_converse`` and the like too."""
-    entry = table.get(bare)
-    known = str(entry.get("litellm_provider")) if isinstance(entry, dict) else ""
+    entry = entry_of(table, bare) or {}
+    known = str(entry.get("litellm_provider"))
     return entry if known == provider or known.startswith((f"{provider}-", f"{provider}_")) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ class Translated:
     async def instruct(self, question: Question, chat: Chat) -> Answer:
         """The answer to the chat through Instructor's JSON mode, one request; ill-formed text is returned as it is."""
         litellm = await self._loaded()
-        instructor = await asyncio.to_thread(import_module, "instructor")
+        instructor = await asyncio.to_thread(_load_instructor)
 
         async def create(**fields: Any) -> Any:
             return await litellm.acompletion(**fields, **_ONCE)
@@ -124,6 +125,13 @@ def load_litellm() -> ModuleType:
     litellm = import_module("litellm")
     setattr(litellm, "suppress_debug_info", True)  # noqa: B010 - a module's attribute, unknown to types
     return litellm
+
+
+def _load_instructor() -> ModuleType:
+    """Instructor, kept from printing an error for every ill-formed answer, which the ledger has already."""
+    instructor = import_module("instructor")
+    logging.getLogger("instructor").setLevel(logging.CRITICAL)
+    return instructor
 
 
 def _instructor_errors() -> tuple[type[Any], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from promptlabel.llm.failures import RETRIED, UnusableAnswerError
 from promptlabel.pipeline.asking import Asking, Wanted, render
 from promptlabel.pipeline.batch_log import Batch, Slot
 from promptlabel.pipeline.writing import VoteWriter
-from promptlabel.records import Answer, Attempt, Usage
+from promptlabel.records import Answer, Attempt, Usage, Vote
 from promptlabel.store.contract import Store
 
 _CHUNK: Final = 256
@@ -76,6 +77,7 @@ class Collector:
         self._attempts = attempts
         self._now = now
         self._accounted: set[str] = set()
+        self._taken: list[tuple[Vote | None, tuple[Attempt, ...]]] = []
 
     async def collect(self, slots: Iterator[Slot], content: bytes) -> Harvest:
         """The harvest, once all its votes are in line; votes that are stored already are left as they are."""
@@ -89,7 +91,8 @@ class Collector:
                 if item is not None and item.key in stored:
                     self._accounted.add(slot.request)
                 else:
-                    await self._take(slot, item, replies)
+                    self._take(slot, item, replies)
+            await self._write()
         self.harvest.strange += sum(custom_id.partition("-")[0] not in asked for custom_id in replies)
         return self.harvest
 
@@ -127,32 +130,37 @@ class Collector:
             for _, vote in self._store.votes(self._batch.task, rule=rule, trace_ids=ids)
         }
 
-    async def _take(self, slot: Slot, item: Wanted | None, replies: Replies) -> None:
+    async def _write(self) -> None:
+        """Nothing; what was taken of a chunk is with the store, in one piece."""
+        taken, self._taken = self._taken, []
+        await asyncio.gather(*(self._writer.put(vote, attempts) for vote, attempts in taken))
+
+    def _take(self, slot: Slot, item: Wanted | None, replies: Replies) -> None:
         if item is None:
-            await self._orphan(slot, replies)
+            self._orphan(slot, replies)
             return
         result = self._result(item, replies)
         attempts = self._attempt(slot, item, result) if self._ids(item)[0] in replies else ()
         again = isinstance(result, ModelError) and (result.cause in _ASKED_AGAIN or result.permanent)
         if isinstance(result, Answer):
             self.harvest.decided += 1
-            await self._writer.put(item.vote(result), attempts)
+            self._taken.append((item.vote(result), attempts))
         elif again and (result.permanent or slot.tries + 1 < self._attempts):
             self.harvest.permanent = self.harvest.permanent or (result if result.permanent else None)
             self.harvest.undecided.append(slot._replace(tries=slot.tries + 1))
-            await self._writer.put(None, attempts)
+            self._taken.append((None, attempts))
         else:
             self.harvest.decided += 1
-            await self._writer.put(item.vote(result), attempts)
+            self._taken.append((item.vote(result), attempts))
 
-    async def _orphan(self, slot: Slot, replies: Replies) -> None:
+    def _orphan(self, slot: Slot, replies: Replies) -> None:
         """Nothing; what the answer cost is in the ledger, though nobody asks for it any more."""
         self.harvest.orphans += 1
         body = replies.get(slot.request)
         if isinstance(body, bytes) and slot.request not in self._accounted:
             usage = _usage(body)
             attempt = self._entry(slot, "orphan", usage, self._client.batch_price(usage))
-            await self._writer.put(None, [attempt])
+            self._taken.append((None, (attempt,)))
 
     def _result(self, item: Wanted, replies: Replies) -> Answer | ModelError:
         found = [replies.get(one, _MISSING) for one in self._ids(item)]

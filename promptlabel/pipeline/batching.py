@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from promptlabel.errors import Fault, ModelError, raise_if_any
@@ -22,12 +23,14 @@ from promptlabel.pipeline.asking import Asking, Wanted, by_model, connect_models
 from promptlabel.pipeline.batch_collecting import Collector, Harvest
 from promptlabel.pipeline.batch_filling import BatchFiller
 from promptlabel.pipeline.batch_log import Batch, BatchLog, Slot
+from promptlabel.pipeline.progress import Traffic
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Vote
 from promptlabel.settings import CONFIGURATION_FILE
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_CHUNKS_LOOKED_UP: Final = 16
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 60.0
 _PATIENCE: Final = 3600.0
@@ -113,6 +116,7 @@ class BatchRun:
         self._held: set[tuple[str, Slot]] = set()
         self._told: dict[str, str] = {}
         self._nap: asyncio.Future[None] | None = None
+        self._filling = False
 
     # --- what a run does with it
     def takes(self, asking: Asking) -> bool:
@@ -138,16 +142,20 @@ class BatchRun:
             for batch in self._ours():
                 await self._resume(batch)
             await self._look()
+            for model in self._models.values():
+                model.later.clear()  # what is left of ended batches lacks a vote, and is among what is asked now
             if self._options.submit:
                 for model in self._models.values():
                     asked = [asking for asking in model.askings if self._is_asked(asking)]
                     streams = [wanted(self._workspace.store, asking, limit) for asking in asked]
                     model.chunks = interleaved(streams)
+                self._filling = True
                 await self._fill_all()
 
     async def end(self) -> None:
         """Nothing, once all batches are collected, or the run is over for another reason that `report` names."""
         if self._options.submit and self._options.wait:
+            self._writer.progress.watch(self._traffic)
             with _on_interrupt(self._interrupt):
                 await self._wait()
         left = self._ours()
@@ -225,8 +233,8 @@ class BatchRun:
             name, model.client, self._log, account, self._outstanding[name], size, self._options.name
         )
         within = True
-        while within and not self.report.stopped and (entry := await self._next(model)):
-            within = await self._add(filler, model, entry)
+        while within and not self.report.stopped and (entry := self._next(model)):
+            within = self._add(filler, model, entry)
             for batch in filler.full():
                 await self._submit(batch)
         for batch in filler.rest():
@@ -235,37 +243,37 @@ class BatchRun:
         if not within and not self._ours():
             self._stop("budget", "the budget is used up: raise `budget` to go on where this stopped")
 
-    async def _add(self, filler: BatchFiller, model: _Model, entry: tuple[Wanted | Vote, int]) -> bool:
+    def _add(self, filler: BatchFiller, model: _Model, entry: tuple[Wanted | Vote, int]) -> bool:
         item, tries = entry
         if isinstance(item, Vote):
-            await self._writer.put(item)
+            self._writer.write([item])
             return True
         try:
             if filler.add(item, tries):
                 return True
         except ModelError as error:
-            await self._writer.put(item.vote(error))
+            self._writer.write([item.vote(error)])
             return True
         model.source.appendleft(entry)
         return False
 
-    async def _next(self, model: _Model) -> tuple[Wanted | Vote, int] | None:
+    def _next(self, model: _Model) -> tuple[Wanted | Vote, int] | None:
         """The next question that has no answer yet, in the store or in a batch."""
         while not model.source:
-            chunk = next(model.chunks, None)
-            if chunk is None:
+            items = [item for chunk in islice(model.chunks, _CHUNKS_LOOKED_UP) for item in chunk]
+            if not items:
                 return None
-            await self._admit(model, [(item, 0) for item in chunk if not self._waits(item)])
+            self._admit(model, [(item, 0) for item in items if not self._waits(item)])
         return model.source.popleft()
 
-    async def _admit(self, model: _Model, entries: Sequence[tuple[Wanted | Vote, int]]) -> None:
+    def _admit(self, model: _Model, entries: Sequence[tuple[Wanted | Vote, int]]) -> None:
         """Nothing; what was answered before is cast, the rest is in line."""
         requests = [item.request for item, _ in entries if isinstance(item, Wanted)]
         known = self._workspace.store.answers(requests)
         for item, tries in entries:
             if isinstance(item, Wanted) and item.request in known:
                 self.cached += 1
-                await self._writer.put(item.vote(known[item.request]))
+                self._writer.write([item.vote(known[item.request])])
             else:
                 model.source.append((item, tries))
 
@@ -300,8 +308,8 @@ class BatchRun:
                 heard = True
             except ModelError as error:
                 self._complain(batch, error)
-        if ended and self._options.submit and not self.report.stopped:
-            await self._requeue()
+        if ended and self._filling and not self.report.stopped:
+            self._requeue()
             await self._fill_all()
         return heard
 
@@ -365,7 +373,7 @@ class BatchRun:
         self._outstanding[batch.model].difference_update(slot.request for slot in slots)
         self._held.difference_update((batch.task, slot._replace(tries=0)) for slot in slots)
 
-    async def _requeue(self) -> None:
+    def _requeue(self) -> None:
         """Nothing; what is left of ended batches is in line again, as it is asked now."""
         for model in self._models.values():
             later, model.later = model.later, []
@@ -376,7 +384,7 @@ class BatchRun:
                 for task, slot in later
                 if (asking := model.by_rule.get((task, slot.rule))) and slot.trace_id in traces
             ]
-            await self._admit(model, entries)
+            self._admit(model, entries)
 
     # --- small things
     def _ours(self) -> list[Batch]:
@@ -420,6 +428,10 @@ class BatchRun:
         except asyncio.CancelledError:
             if not self.report.stopped:
                 raise
+
+    def _traffic(self) -> Traffic:
+        questions = sum(batch.calls for batch in self._ours())
+        return Traffic(questions, self.report.calls, self.report.usd, self.report.causes)
 
     def _tell(self, line: str) -> None:
         self._options.tell(line)

@@ -92,6 +92,18 @@ def _weights(project: Project) -> Iterator[Check]:
                 yield Check("weights", ok=False, detail=f"{name}: not installed", remedy=str(error))
             except InputError as error:
                 yield Check("weights", ok=False, detail=str(error), remedy="correct the model's path")
+        elif model.provider == "vllm":
+            yield _engine(project, name)
+
+
+def _engine(project: Project, name: str) -> Check:
+    from promptlabel.pipeline.asking import connect_models
+
+    try:
+        connect_models(project, [name])
+    except InputError as error:
+        return Check("vllm", ok=False, detail=str(error), remedy="correct the model's paths")
+    return Check("vllm", ok=True, detail=f"{name}: weights, vocabulary and interpreter are there")
 
 
 def _disk(project: Project) -> Check:

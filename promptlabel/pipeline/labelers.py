@@ -15,14 +15,17 @@ from promptlabel.errors import Fault, PromptlabelError, fail, nearest
 from promptlabel.evals.predictions import Prediction, read_predictions, rows_inside
 from promptlabel.evals.scoring import one_hot
 from promptlabel.labelmodel import LabelModel
-from promptlabel.pipeline.asking import connect_models
+from promptlabel.pipeline.asking import Asking, askings, connect_models, render
+from promptlabel.pipeline.calibrating import calibrated
+from promptlabel.pipeline.casting import code_votes
 from promptlabel.pipeline.files import harmless_text
 from promptlabel.pipeline.judging import judge_of
+from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.readiness import require_ready
-from promptlabel.pipeline.trying import try_rule
+from promptlabel.pipeline.sending import Questions
+from promptlabel.pipeline.trying import ask
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import ABSTAIN, RegisteredRule, Trace
-from promptlabel.rules.heuristic import CodeRule
+from promptlabel.records import ABSTAIN, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.spec import RuleSpec
@@ -126,25 +129,24 @@ def _majority(workspace: Workspace, task: Task, traces: Sequence[Trace]) -> Labe
 
 def _rule(workspace: Workspace, task: Task, name: str, traces: Sequence[Trace]) -> Iterator[Labeler]:
     """A rule's votes, one labeler for each of its models; those that are missing are cast now."""
-    rule = next(found for found in task.rules if found.name == name)
+    heuristic = next((found for found in task.heuristics if found.name == name), None)
     registered = [one for one in task.registered(workspace.project.settings.models) if one.rule == name]
-    stored = {one.model: _stored(workspace, task, one, traces) for one in registered}
-    missing = [trace for trace in traces if any(trace.trace_id not in votes for votes in stored.values())]
-    cast = _tried(workspace, task, rule, missing) if missing else {}
-    for model, votes in stored.items():
-        shown = name if len(registered) == 1 else f"{name} ({model})"
-        yield _hard(shown, task, traces, cast.get(model, {}) | votes)
-
-
-def _stored(
-    workspace: Workspace, task: Task, rule: RegisteredRule, traces: Sequence[Trace]
-) -> dict[str, str | None]:
-    """Trace id -> the label the rule has voted for, None where it abstained."""
+    if heuristic is not None:
+        votes = code_votes(heuristic, registered[0], traces)
+        labels = {vote.trace_id: vote.label for vote in votes}
+        yield _hard(name, task, traces, labels)
+        return
     ids = [trace.trace_id for trace in traces]
-    found = workspace.store.votes(task.name, rule=rule.rule, trace_ids=ids)
-    return {
-        vote.trace_id: vote.label for one, vote in found if one == rule and vote.status in ("vote", "abstain")
-    }
+    for rule in registered:
+        stored = {
+            vote.trace_id: vote
+            for found, vote in workspace.store.votes(task.name, rule=name, trace_ids=ids)
+            if found == rule and vote.status in ("vote", "abstain")
+        }
+        missing = [trace for trace in traces if trace.trace_id not in stored]
+        cast = _asked(workspace, _asking(workspace, task, rule), task, missing) if missing else {}
+        shown = name if len(registered) == 1 else f"{name} ({rule.model})"
+        yield _hard(shown, task, traces, {key: vote.label for key, vote in (stored | cast).items()})
 
 
 def _model(workspace: Workspace, task: Task, model: str, traces: Sequence[Trace]) -> Labeler:
@@ -152,27 +154,30 @@ def _model(workspace: Workspace, task: Task, model: str, traces: Sequence[Trace]
     models = workspace.project.settings.models
     if model not in models:
         fail(f"there is no model '{model}'{nearest(model, models)}")
-    clients = connect_models(workspace.project, [model])
-    require_ready(clients.values(), workspace.project.settings.budget)
-    rule = PromptRule(f"{MODEL}{model}", RuleSpec(prompt=PROMPT, model=model), task.spec)
-    return _hard(f"{MODEL}{model}", task, traces, _tried(workspace, task, rule, traces).get(model, {}))
+    prompt = PromptRule(f"{MODEL}{model}", RuleSpec(prompt=PROMPT, model=model), task.spec)
+    alone = Task(task.spec, (prompt,), ())
+    (rule,) = alone.registered(models)
+    cast = _asked(workspace, _asking(workspace, alone, rule), task, traces)
+    return _hard(f"{MODEL}{model}", task, traces, {key: vote.label for key, vote in cast.items()})
 
 
-def _tried(
-    workspace: Workspace, task: Task, rule: PromptRule | CodeRule, traces: Sequence[Trace]
-) -> dict[str, dict[str, str | None]]:
-    """Model -> trace id -> label; answers paid for before cost nothing, and the budget holds.
+def _asking(workspace: Workspace, task: Task, rule: RegisteredRule) -> Asking:
+    clients = connect_models(workspace.project, [model for prompt in task.prompts for model in prompt.models])
+    require_ready([clients[rule.model]], workspace.project.settings.budget)
+    found = askings(task, workspace.project.settings.models, clients, (rule.rule,))
+    return next(asking for asking in found if asking.rule == rule)
 
-    Raises:
-        PromptlabelError: the run was stopped before every trace had its answer.
-    """
-    tried = try_rule(workspace, task, rule, traces)
-    if tried.sent.stopped:
-        raise PromptlabelError(f"stopped: {tried.sent.stopped}: {tried.sent.message}")
-    labels: dict[str, dict[str, str | None]] = {}
-    for one in tried.votes:
-        labels.setdefault(one.model, {})[one.vote.trace_id] = one.vote.label
-    return labels
+
+def _asked(workspace: Workspace, asking: Asking, task: Task, traces: Sequence[Trace]) -> dict[str, Vote]:
+    """Trace id -> the rule's vote; answers paid for before cost nothing, and the budget holds."""
+    cells = [render(asking, trace) for trace in traces]
+    asked, sent = run_on_loop(ask(workspace, {asking.rule.model: Questions(asking.client, [cells])}))
+    if sent.stopped:
+        raise PromptlabelError(f"stopped: {sent.stopped}: {sent.message}")
+    votes = list(asked.values())
+    if workspace.project.settings.models[asking.rule.model].calibration == "batch":
+        votes = calibrated(asking.prompt, task, votes)
+    return {vote.trace_id: vote for vote in votes}
 
 
 def _file(task: Task, path: Path, traces: Sequence[Trace]) -> Labeler:

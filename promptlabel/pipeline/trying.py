@@ -116,7 +116,10 @@ async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces
     clients = connect_models(workspace.project, rule.models)
     asked = askings(replace(task, prompts=(rule,), heuristics=()), models, clients)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
-    votes, sent = await _ask(workspace, cells)
+    votes, sent = await ask(
+        workspace,
+        {model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()},
+    )
     read = {model: own.calibrated(workspace, task, votes) for model, own in cells.items()}
     return Tried(
         [row for model, own in cells.items() for row in own.tried(read[model])],
@@ -125,12 +128,10 @@ async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces
     )
 
 
-async def _ask(workspace: Workspace, cells: Mapping[str, _Cells]) -> tuple[dict[str, Vote], Sent]:
+async def ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
+    """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
     collected = _Collected()
     writer = VoteWriter(workspace.store, collected)
-    questions = {
-        model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()
-    }
     sent = await send_all(workspace, questions, writer)
     writer.settle()
     return collected.votes, sent

@@ -70,7 +70,9 @@ def vote(
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
     counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress(), batching or Batching()))
     _calibrate(workspace)
-    dead = [letter for task in workspace.tasks for letter in workspace.store.dead_letters(task.name)]
+    causes: Counter[str] = Counter()
+    for task in workspace.tasks:
+        causes.update(workspace.store.count_dead_letters(task.name))
     return VoteReport(
         votes=counts["vote"],
         abstains=counts["abstain"],
@@ -81,8 +83,8 @@ def vote(
         tokens={"input": sent.input_tokens, "output": sent.output_tokens},
         usd=sent.usd,
         seconds=time.monotonic() - started,
-        dead_letters=len(dead),
-        causes=Counter(letter.cause for letter in dead),
+        dead_letters=causes.total(),
+        causes=causes,
         stopped=sent.stopped,
         message=sent.message,
     )

@@ -191,6 +191,10 @@ class Store(Protocol):
         """Current votes that are malformed or failed."""
         ...
 
+    def count_dead_letters(self, task: str) -> Mapping[str, int]:
+        """How many current votes are malformed or failed, by cause; in little memory, however many votes there are."""
+        ...
+
     def drop_dead_letters(self, task: str) -> int:
         """The number of malformed and failed votes taken out of the way so that they are pending again."""
         ...

@@ -184,6 +184,10 @@ class DuckDBStore:
         """See `Store.dead_letters`."""
         return vote_tables.read_dead_letters(self._reading(), task)
 
+    def count_dead_letters(self, task: str) -> Mapping[str, int]:
+        """See `Store.count_dead_letters`."""
+        return dict(self._read("count_dead_letters", task=task))
+
     def drop_dead_letters(self, task: str) -> int:
         """See `Store.drop_dead_letters`."""
         keys = vote_tables.read_dead_keys(self._reading(), task)

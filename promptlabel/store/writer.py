@@ -21,7 +21,7 @@ Step = Callable[[Commit], object]
 
 ROWS_A_COMMIT: Final = 2048
 MOST_ROWS_WAITING: Final = 4096
-LINGER: Final = 0.5
+LINGER: Final = 1.0
 """Seconds that rows wait for company while nobody waits for them: a commit costs as much as a thousand rows."""
 
 

@@ -410,6 +410,8 @@ class TestMoneyAndFailures:
             ("trace-00001", "asks_again", "malformed", "no_label", "yes"),
             ("trace-00002", "asks_again", "error", "timeout", None),
         ]
+        listed = [dead.cause for dead in store.dead_letters(TASK)]
+        assert store.count_dead_letters(TASK) == {cause: listed.count(cause) for cause in listed}
         assert store.drop_dead_letters(TASK) == 2
         assert store.drop_dead_letters(TASK) == 0
         again = reopen()

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import duckdb
 from faults.server import Server
@@ -46,6 +47,7 @@ class Run:
     bearer: str
     process: subprocess.Popen[str]
     started: float
+    messages: TextIO
     killed: float | None = None
     report: dict[str, Any] | None = None
     errors: str = ""
@@ -55,13 +57,21 @@ class Run:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)
             self.killed = time.monotonic()
-        self.process.communicate()
+        self.wait()
 
     def finish(self, seconds: float = 120.0) -> dict[str, Any]:
         """What the process printed as JSON when it ended; a TimeoutExpired where it hangs."""
-        out, self.errors = self.process.communicate(timeout=seconds)
+        out = self.wait(seconds)
         self.report = json.loads(out) if out.strip() else {"error": self.errors}
         return self.report
+
+    def wait(self, seconds: float = 120.0) -> str:
+        """What the process wrote on stdout until it ended; what it wrote on stderr is in `errors`."""
+        out, _ = self.process.communicate(timeout=seconds)
+        with self.messages as messages:
+            messages.seek(0)
+            self.errors = messages.read()
+        return out
 
 
 @dataclass
@@ -84,13 +94,13 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "task.yaml").write_text("task: tone\nlabels: {kind: a, rude: b}\n")
         for rule in self.rules:
-            prompt = f"key={{{{ trace.trace_id }}}}-{rule} {{{{ trace.input }}}}"
+            prompt = f"rule={rule} {{{{ trace.input }}}}"
             (folder / f"{rule}.yaml").write_text(json.dumps({"prompt": prompt}))
 
     def ingest(self, number: int, more: Sequence[dict[str, Any]] = ()) -> None:
         """Nothing; so many traces more are in the store."""
         numbers = range(self.traces, self.traces + number)
-        lines = [json.dumps({"trace_id": f"t{n}", "input": f"text {n}"}) for n in numbers]
+        lines = [json.dumps({"trace_id": f"t{n}", "input": f"key=t{n} text"}) for n in numbers]
         file = self.root / "traces.jsonl"
         file.write_text("\n".join([*lines, *map(json.dumps, more)]))
         self.traces += number
@@ -105,14 +115,16 @@ class Project:
     def start(self, *arguments: str, launcher: Sequence[str] = ("-m", "promptlabel")) -> Run:
         """A process that has just been started."""
         bearer = f"run-{len(self.runs)}"
+        # A file, for a full pipe would hold the process up.
+        messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the run
         process = subprocess.Popen(
             [sys.executable, *launcher, *arguments, "--project", str(self.root), "--json"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=messages,
             text=True,
             env={**os.environ, "RUN": bearer},
         )
-        run = Run(bearer, process, time.monotonic())
+        run = Run(bearer, process, time.monotonic(), messages)
         self.runs.append(run)
         return run
 

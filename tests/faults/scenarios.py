@@ -47,6 +47,12 @@ class Trial:
             self.notes[what] = note
 
 
+def assert_sound(trial: Trial) -> None:
+    """Nothing, where something was injected and nothing went wrong."""
+    assert trial.injected.total()
+    assert not any(trial.wrong.values()), (trial.wrong, trial.notes)
+
+
 @contextmanager
 def a_project(root: Path, traces: int, *options: str, **settings: Any) -> Iterator[Project]:
     """A project with so many traces, and its server."""
@@ -343,7 +349,7 @@ REFUSED: Final = (
 """Traces that are not let in."""
 
 _POISONOUS_RULES: Final = {
-    "missing.yaml": json.dumps({"prompt": "key={{ trace.trace_id }}-missing {{ trace.metadata.nothing }}"}),
+    "missing.yaml": json.dumps({"prompt": "rule=missing {{ trace.metadata.nothing }}"}),
     "heuristics.py": (
         "from promptlabel import heuristic\n"
         "@heuristic\ndef raises(trace):\n    raise RuntimeError(trace.trace_id)\n"
@@ -441,7 +447,7 @@ def crashed(root: Path, at: int) -> Trial:
     trial = Trial()
     with _small_job(root) as project:
         run = _crashing_run(project, at)
-        run.process.communicate(timeout=60)
+        run.wait(60)
         if run.process.returncode == -signal.SIGKILL:
             run.killed = time.monotonic()
             trial.injected["crash point"] += 1

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 WORDS = ["<unk>", "<s>", "\n", ":", "The", " answer", " is", " one", " of", ",", ".", "Answer", "It"]
 WORDS += [" works", " broke", " hums", " good", " bad", " not"]
@@ -67,6 +67,38 @@ class current_platform:
     def is_cpu(): return True
 """
 
+RUN_BATCH = """
+import argparse, json, os, sys, time
+from tokenizers import Tokenizer
+
+parser = argparse.ArgumentParser()
+for name in ("-i", "-o", "--model", "--served-model-name", "--generation-config", "--max-model-len"):
+    parser.add_argument(name)
+parser.add_argument("--trust-request-chat-template", action="store_true")
+given = parser.parse_args(sys.argv[2:])
+assert sys.argv[1] == "run-batch" and given.trust_request_chat_template
+print("loading", flush=True)
+time.sleep(float(os.environ.get("STANDIN_SECONDS", "0")))
+if os.environ.get("STANDIN_FAILS"):
+    sys.exit("no memory for the cache")
+tokenizer = Tokenizer.from_file(os.path.join(given.model, "tokenizer.json"))
+tokenizer.encode_special_tokens = True
+with open(given.o, "w") as out:
+    for line in open(given.i):
+        asked = json.loads(line)
+        body = asked["body"]
+        assert asked["url"] == "/v1/chat/completions" and body["model"] == given.served_model_name
+        length = len(tokenizer.encode(body["messages"][-1]["content"], add_special_tokens=False).ids)
+        top = [{"token": f"token_id:{t}", "logprob": -1.0 - t / 10 - length / 100} for t in body.get("logprob_token_ids", [])]
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        text = json.dumps({"answer": schema["properties"]["answer"]["enum"][0]}) if schema else "x"
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop",
+                  "logprobs": {"content": [{"top_logprobs": top}]} if top else None}
+        usage = {"prompt_tokens": length, "completion_tokens": 1}
+        response = {"status_code": 200, "request_id": "r", "body": {"choices": [choice], "usage": usage}}
+        print(json.dumps({"id": "v", "custom_id": asked["custom_id"], "response": response, "error": None}), file=out)
+"""
+
 
 @pytest.fixture
 def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -76,6 +108,9 @@ def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (package / "__init__.py").write_text(PACKAGE)
     (package / "sampling_params.py").write_text(SAMPLING)
     (package / "platforms.py").write_text(PLATFORMS)
+    command = package / "entrypoints" / "cli"
+    command.mkdir(parents=True)
+    (command / "main.py").write_text(RUN_BATCH)
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     return sys.executable
 
@@ -88,6 +123,7 @@ def weights(tmp_path: Path) -> Path:
     (folder / "config.json").write_text('{"max_position_embeddings": 64}')
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, "<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n| ?\w+|[^\w\s]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens(["<s>"])
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder

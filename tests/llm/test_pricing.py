@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, token_price
+from promptlabel.llm.pricing import FREE, TokenPrice, bundled_entry, bundled_file, entry_of, token_price
 from promptlabel.records import Usage
 from promptlabel.settings import ModelSettings, Price
 
@@ -80,3 +80,30 @@ def _litellm_usd(name):
 def test_every_entry_of_the_map_can_be_asked_for():
     assert bundled_entry("sample_spec") is not None
     assert bundled_entry("") is None
+
+
+@pytest.mark.parametrize("indent", [None, 2, 4])
+def test_one_entry_is_found_as_if_all_had_been_parsed(indent):
+    table = {"a": {"b": {"x": 1}, "price": 2.5}, "b": {"c": '\n  "a": {'}, 'q"uote': {"é": None}, "text": "a"}
+    text = json.dumps(table, indent=indent, ensure_ascii=False)
+    for key in (*table, "x", "c", "none"):
+        value = table.get(key)
+        assert entry_of(text, key) == (value if isinstance(value, dict) else None)
+
+
+def test_entries_of_the_bundled_map_are_found_as_if_all_had_been_parsed():
+    text = bundled_file("model_prices_and_context_window_backup.json").read_text(encoding="utf-8")
+    table = json.loads(text)
+    for key in list(table)[::50]:
+        assert entry_of(text, key) == table[key]
+
+
+def test_a_batch_costs_the_projects_discount_less_or_what_litellms_table_says():
+    own = ModelSettings(model="x/y", price=Price(input=2.0, output=4.0), batch_discount=0.25)
+    assert token_price(own, batch=True).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(4.5)
+    assert token_price(own).usd(Usage(1_000_000, 1_000_000)) == pytest.approx(6.0)
+    known = token_price(ModelSettings(model="openai/gpt-4o-mini"))
+    listed = token_price(ModelSettings(model="openai/gpt-4o-mini"), batch=True)
+    assert (listed.input, listed.output) == pytest.approx((known.input / 2, known.output / 2))
+    told = token_price(ModelSettings(model="openai/gpt-4o-mini", batch_discount=0.1), batch=True)
+    assert told.input == pytest.approx(0.9 * known.input)

@@ -199,7 +199,7 @@ def test_instructor_is_used_where_the_provider_has_no_structured_output():
     assert answer.text == JSON_TEXT
 
 
-def test_an_ill_formed_answer_to_instructor_comes_back_as_it_is_after_one_request():
+def test_an_ill_formed_answer_to_instructor_comes_back_as_it_is_after_one_request_without_a_word(caplog):
     ill = {
         **OPENAI,
         "choices": [{**OPENAI["choices"][0], "message": {"role": "assistant", "content": "maybe"}}],
@@ -212,6 +212,7 @@ def test_an_ill_formed_answer_to_instructor_comes_back_as_it_is_after_one_reques
 
     answer, requests = asyncio.run(run())
     assert (answer.text, answer.usage, len(requests)) == ("maybe", Usage(11, 3), 1)
+    assert not [record for record in caplog.records if record.name.startswith("instructor")]
 
 
 def test_an_answer_cut_off_behind_instructor_is_truncated_and_paid_for():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llm.standin_vllm import vllm, weights  # noqa: F401 - fixtures
 
 from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.fit import fit

@@ -174,6 +174,19 @@ def test_detached_a_batch_is_collected_by_a_later_vote_and_not_asked_in_line(tmp
     assert len(server.batches) == 1
 
 
+def test_what_a_detached_batch_left_open_is_asked_once_more_and_counted_once(tmp_path, mock_batches):
+    with (
+        running(mock_batches, seconds=3600, rates={"expired": 0.3}) as server,
+        project(tmp_path, server.url) as workspace,
+    ):
+        batch(workspace, wait=False)
+        server.faults.seconds = 0
+        report = batch(workspace)
+        assert statuses(workspace) == {"vote": TRACES}
+    assert (report.votes, report.calls, report.cached) == (TRACES, TRACES, 0)
+    assert max(server.paid.values()) == 1
+
+
 def test_new_traces_are_asked_while_a_batch_is_out_and_its_own_are_not(tmp_path, mock_batches):
     with running(mock_batches, seconds=3600) as server, project(tmp_path, server.url) as workspace:
         batch(workspace, wait=False)
@@ -314,3 +327,43 @@ def test_models_that_need_no_batch_are_asked_in_line(tmp_path, mock_batches):
     with open_workspace(tmp_path) as workspace:
         assert batch(workspace).votes == TRACES
         assert not BatchLog.of(workspace.project).folder.exists()
+
+
+@pytest.mark.parametrize("decode", ["logprobs", "json"])
+def test_vllm_votes_alike_in_process_and_by_run_batch(tmp_path, vllm, weights, decode):
+    found = []
+    for submit in (False, True):
+        root = tmp_path / f"submit-{submit}"
+        root.mkdir()
+        answers = {"good": "kind", "bad": "rude"}
+        prompt = "It{% if trace.metadata.n % 2 %} hums{% else %} works{% endif %}"
+        rule = {"prompt": prompt, "decode": decode, "answers": answers}
+        with project(root, "x"):
+            (root / "rules/tone/first.yaml").write_text(json.dumps(rule))
+        model = {"provider": "vllm", "model": str(weights), "python": vllm}
+        (root / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
+        with open_workspace(root) as workspace:
+            report = batch(workspace) if submit else vote(workspace)
+            assert (report.votes, report.calls, report.stopped) == (TRACES, 2, None)
+            votes = [vote for _, vote in workspace.store.votes("tone")]
+            found.append([(vote.trace_id, vote.label, vote.confidence) for vote in votes])
+    assert found[0] == found[1]
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+def test_the_real_vllm_votes_by_run_batch(tmp_path):
+    real = Path(__file__).parents[2] / ".vllm"
+    engine = {"dtype": "bfloat16", "max_model_len": 2048, "max_num_seqs": 32, "enforce_eager": True}
+    model = {"provider": "vllm", "model": str(real / "smollm2-135m-instruct"), "threads": 1}
+    model |= {"python": str(real / "bin/python"), "engine": engine}
+    with project(tmp_path, "x"):
+        (tmp_path / "rules/tone/first.yaml").write_text(
+            json.dumps({"prompt": "{{ trace.input }}", "decode": "logprobs"})
+        )
+    (tmp_path / "promptlabel.yaml").write_text(json.dumps({"models": {"default": model}}))
+    with open_workspace(tmp_path) as workspace:
+        report = vote(workspace, limit=8, batching=Batching(submit=True))
+        votes = [vote for _, vote in workspace.store.votes("tone")]
+    assert (report.votes, report.calls, report.stopped) == (8, 8, None)
+    assert all(vote.distribution and vote.raw.outside is not None for vote in votes)
