@@ -127,7 +127,10 @@ class Store(Protocol):
         ...
 
     def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
-        """Nothing; the signals of each trace id replace those stored for it."""
+        """Nothing; the signals of each trace id replace those stored for it.
+
+        Where they differ, votes of these traces that took no request are pending again.
+        """
         ...
 
     def traces_with_new_events(self) -> Sequence[str]:

@@ -11,7 +11,7 @@ from promptlabel.errors import Fault, InputError
 from promptlabel.records import RegisteredRule, Trace
 from promptlabel.store.connection import Connection, Row, append, count, stream
 from promptlabel.store.contract import Added
-from promptlabel.store.ledger import Commit
+from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.rows import chunks, trace_from
 from promptlabel.store.sql import query
 
@@ -54,8 +54,15 @@ def insert_gold(commit: Commit) -> Added:
 
 
 def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
-    """Nothing; the signals replace those stored for their traces."""
+    """Nothing; the signals replace those stored for their traces.
+
+    Votes that took no request may rest on the signals they replace: they go, and are cast anew at no cost.
+    """
     stage(commit.connection, "arriving_signals", rows)
+    stale = sum_of(commit.connection, "sum_stale_votes")
+    if stale.rows:
+        commit.connection.execute(query("drop_stale_votes"))
+        commit.count_dropped("votes", stale)
     commit.connection.execute(query("insert_signals"), [commit.batch])
 
 

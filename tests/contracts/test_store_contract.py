@@ -155,6 +155,19 @@ class TestEventsAndSignals:
         assert dict(first.signals) == {"edits": 3.0}
         assert dict(second.signals) == {}
 
+    def test_that_change_make_votes_without_a_request_pending_again(self, store: Store, reopen: Open) -> None:
+        code = replace(RULE, rule="code", kind="signal", model="code", rule_hash="c", model_hash="c")
+        store.add_traces([a_trace(1), a_trace(2)])
+        store.register_rules(TASK, [RULE, code])
+        before = [("trace-00001", {"copied": 0.0}), ("trace-00002", {"copied": 0.0})]
+        store.add_signals(before)
+        store.add_votes([a_vote(1), a_vote(2), a_code_vote(1, rule=code), a_code_vote(2, rule=code)])
+        store.add_signals([("trace-00001", {"copied": 1.0}), before[1]])
+        assert [trace.trace_id for trace, _ in store.pending(code)] == ["trace-00001"]
+        assert list(store.pending(RULE)) == []
+        store.add_votes([a_code_vote(1, rule=code)])
+        assert list(reopen().pending(code)) == []
+
     def test_what_arrived_after_the_signals_is_listed(self, store: Store) -> None:
         store.add_traces([a_trace(1), a_trace(2)])
         assert list(store.traces_with_new_events()) == ["trace-00001", "trace-00002"]
