@@ -9,6 +9,7 @@ same traces and are judged by the same errors, those of that model; "possible" i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,8 @@ def active_lab(of: Trial, probs: FloatArray) -> FloatArray:
     panel = np.where(of.votes[voted] >= 0, of.votes[voted], np.nan).astype(float)
     panel = panel[:, ~np.isnan(panel).all(axis=0)]
     unlabelled = probs[~voted] if not voted.all() else None
-    labelled, others = get_active_learning_scores(panel, probs[voted], unlabelled)
+    with contextlib.redirect_stdout(None):
+        labelled, others = get_active_learning_scores(panel, probs[voted], unlabelled)
     scores = np.zeros(len(voted))
     scores[voted] = labelled
     scores[~voted] = others

@@ -104,11 +104,12 @@ def build_queue(workspace: Workspace, task: Task, *, now: datetime | None = None
 
 
 def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budget) -> Chosen:
-    """The picks, rows among the open traces."""
+    """The picks, rows among the open traces; what repeats others takes no turn of its lane."""
     names = [scored.trace_ids[row] for row in scored.open.tolist()]
-    lanes = [Lane(name, scored.score(name), weight) for name, weight in WEIGHTS.items()]
-    ranking = merge(lanes, permanent_numbers(names, f"ties of {task}"))
-    ranking = _without_repeats(store, ranking, names, decided, budget)
+    ties = permanent_numbers(names, f"ties of {task}")
+    ranking = merge([Lane(lane, scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
+    once = ~_repeats(store, ranking, names, decided, budget)
+    ranking = merge([Lane(lane, once * scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
     return choose(ranking, list(WEIGHTS), permanent_numbers(names, task), budget, decided)
 
 
@@ -155,16 +156,14 @@ def _reviewed(events: Sequence[ReviewEvent]) -> set[str]:
     return {trace_id for (trace_id, _), own in standing(events).items() if own and own[-1].action != "skip"}
 
 
-def _without_repeats(
-    store: Store, ranking: Ranking, names: Sequence[str], decided: Mask, budget: Budget
-) -> Ranking:
-    """The ranking in which equal or nearly equal content comes once, and not at all where a like trace is decided."""
-    top = min(len(ranking.rows), CANDIDATES * budget.size + int(decided.sum()))
+def _repeats(store: Store, ranking: Ranking, names: Sequence[str], decided: Mask, budget: Budget) -> Mask:
+    """Which traces at the head of the ranking hold the text, or nearly, of a decided one or of one before them."""
+    top = CANDIDATES * budget.size + int(decided.sum())
     rows = list(dict.fromkeys([*np.flatnonzero(decided).tolist(), *ranking.rows[:top].tolist()]))
     traces = {trace.trace_id: trace for trace in store.traces([names[row] for row in rows])}
-    repeats = {rows[place] for place in repeats_of_earlier([traces[names[row]] for row in rows])}
-    keep = [row not in repeats for row in ranking.rows.tolist()]
-    return Ranking(ranking.rows[keep], ranking.lanes[keep])
+    found = np.zeros(len(names), dtype=bool)
+    found[[rows[place] for place in repeats_of_earlier([traces[names[row]] for row in rows])]] = True
+    return found
 
 
 def _picks(task: str, scored: Scored, chosen: Chosen, budget: Budget) -> list[Pick]:

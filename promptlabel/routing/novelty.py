@@ -21,7 +21,7 @@ FEWEST_TRACES: Final = 5
 FEWEST_OF_REFERENCE: Final = 20
 """With fewer traces to compare with, nothing is called new."""
 SMOOTHING: Final = 5.0
-"""Words that are not new, added to every trace, so that one new word in two makes no trace the newest."""
+"""Old words of average weight, added to every trace, so that one new word in two makes no trace the newest."""
 TOLD: Final = 3
 LONGEST: Final = 20_000
 """Characters of a text that are read."""
@@ -60,22 +60,24 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """How new each trace is, ``[n]`` in 0..1, and which words are new, ``[words]``."""
+    """How new each trace is, ``[n]`` in 0..1, and what each word adds to it, ``[words]``, 0 for one that is not new."""
 
     scores: Floats
-    new: Mask
+    weights: Floats
     words: Words
 
     def told(self, row: int) -> tuple[str, ...]:
-        """New words of one trace, those first that come first in its text."""
+        """The most telling new words of one trace."""
         own = self.words.ids[self.words.starts[row] : self.words.starts[row + 1]]
-        return tuple(self.words.names[word] for word in own[self.new[own]][:TOLD].tolist())
+        own = own[self.weights[own] > 0]
+        most = own[np.argsort(-self.weights[own], kind="stable")]
+        return tuple(self.words.names[word] for word in most[:TOLD].tolist())
 
 
 def novelty(words: Words, reference: Mask, among: Mask) -> Novelty:
     """How new traces are beside a reference: the share of their words that are new, a few old ones added.
 
-    A word is new when traces outside the reference have it `TIMES_MORE` times as often as those in it, and
+    Words count by their inverse document frequency (Sparck Jones 1972). A word is new when traces outside the reference have it `TIMES_MORE` times as often as those in it, and
     chance would leave so few of its traces in the reference less than once in a hundred times (binomial).
 
     Args:
@@ -85,11 +87,15 @@ def novelty(words: Words, reference: Mask, among: Mask) -> Novelty:
     """
     others = among & ~reference
     if reference.sum() < FEWEST_OF_REFERENCE or not others.any():
-        return Novelty(np.zeros(len(reference)), np.zeros(len(words.names), dtype=bool), words)
-    new = _new_words(words.in_traces(reference), words.in_traces(others), reference.sum(), others.sum())
-    count = np.bincount(words.rows, weights=new[words.ids], minlength=len(reference))
-    scores = count / (np.diff(words.starts) + SMOOTHING)
-    return Novelty(np.where(others, scores, 0.0), new, words)
+        return Novelty(np.zeros(len(reference)), np.zeros(len(words.names)), words)
+    inside, outside = words.in_traces(reference), words.in_traces(others)
+    telling = np.log1p(len(reference) / np.maximum(inside + outside, 1))
+    weights = telling * _new_words(inside, outside, reference.sum(), others.sum())
+    new, all_ = (
+        np.bincount(words.rows, weights=of[words.ids], minlength=len(reference)) for of in (weights, telling)
+    )
+    usual = float(telling[words.ids].mean()) if len(words.ids) else 1.0
+    return Novelty(np.where(others, new / (all_ + SMOOTHING * usual), 0.0), weights, words)
 
 
 def _new_words(inside: Indices, outside: Indices, reference: int, others: int) -> Mask:
