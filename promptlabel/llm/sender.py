@@ -19,7 +19,7 @@ from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Jobs, Limits, Outco
 from promptlabel.llm.ledger import Account
 from promptlabel.records import Answer, Attempt
 
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 12_288
 _FOLLOWERS: Final = 1024
 _STRIKES: Final = 3
 _RATE_LIMITS_PER_ATTEMPT: Final = 4

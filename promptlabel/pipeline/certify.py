@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptlabel.evals.alt_test import EPSILON, AltTest, alt_test
+from promptlabel.evals.certifying import EPSILON, AltTest, alt_test
 from promptlabel.pipeline.labelers import POSTERIOR, labelers
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.review.adjudication import ADJUDICATOR, blind_labels

@@ -26,7 +26,7 @@ from promptlabel.store.contract import Store
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _FIRST_LOOK_UP: Final = 64
-_LONGEST_LOOK_UP: Final = 512
+_LONGEST_LOOK_UP: Final = 1024
 """Questions rendered and looked up at once: a look-up reads all stored requests, however few it is for."""
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-UNSEEN: Final = 4096
+UNSEEN: Final = 8192
 """The most votes that `Store.answers` may not know of yet."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 import orjson
 
@@ -45,13 +44,13 @@ def trace_row(trace: Trace) -> Row:
     )
 
 
-def trace_from(record: str, signals: str | None, content_hash: UUID) -> Trace:
+def trace_from(record: str, signals: str | None, content_hash: str) -> Trace:
     """The trace of a stored record, its stored signals and its stored digest, which need not be computed again."""
     fields: dict[str, Any] = orjson.loads(record)
     fields["messages"] = tuple(map(_message_from, fields.get("messages", ())))
     fields["timestamp"] = _moment(fields.get("timestamp"))
     trace = Trace(**fields, signals=orjson.loads(signals) if signals else {})
-    vars(trace)["content_hash"] = content_hash.hex
+    vars(trace)["content_hash"] = content_hash
     return trace
 
 

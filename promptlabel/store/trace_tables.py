@@ -17,7 +17,7 @@ from promptlabel.store.sql import query
 
 _ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
-_TRACES_A_PAGE: Final = 512
+_TRACES_A_PAGE: Final = 1024
 _PLACES_A_FETCH: Final = 10_000
 
 

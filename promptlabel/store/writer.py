@@ -19,8 +19,8 @@ from promptlabel.store.ledger import Commit, Ledger
 Insert = Callable[[Commit, Sequence[Row]], None]
 Step = Callable[[Commit], object]
 
-ROWS_A_COMMIT: Final = 2048
-MOST_ROWS_WAITING: Final = 4096
+ROWS_A_COMMIT: Final = 8192
+MOST_ROWS_WAITING: Final = 8192
 LINGER: Final = 1.0
 """Seconds that rows wait for company while nobody waits for them: a commit costs as much as a thousand rows."""
 
@@ -142,7 +142,7 @@ class Writer:
         except OSError as error:
             self._die(store_error(error))
             self.check()
-        work.end = self._journal.position
+        work.lines, work.end = (), self._journal.position
         rows_before, self._rows_waiting = self._rows_waiting, self._rows_waiting + work.size
         if not (self._waiting or self._urgent) or rows_before < ROWS_A_COMMIT <= self._rows_waiting:
             self._changed.notify_all()
@@ -177,7 +177,7 @@ class Writer:
             self._changed.notify_all()
 
     def _write(self, group: list[Work], position: Position) -> None:
-        if any(work.lines for work in group):
+        if any(work.start != work.end for work in group):
             self._journal.sync()
         try:
             results = self._commit(group, position)

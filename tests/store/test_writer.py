@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
-from store_samples import RULE, START, TASK, a_review, a_trace, a_vote
+from store_samples import RULE, START, TASK, a_review, a_trace, a_vote, an_attempt
 
 from promptlabel.errors import StoreError
 from promptlabel.records import Trace
 from promptlabel.store import vote_tables
+from promptlabel.store import writer as writer_module
 from promptlabel.store.connection import Row
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.journal import Journal, read
@@ -208,3 +210,83 @@ class TestStoreWithADeadWriter:
         with DuckDBStore(tmp_path / "s.duckdb", tmp_path / "journal") as again:
             assert again.recovered == 1
             assert [vote for _, vote in again.votes(TASK)] == [a_vote(1)]
+
+
+class TestVotesInLine:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[DuckDBStore]:
+        with DuckDBStore(tmp_path / "s.duckdb", tmp_path / "journal") as store:
+            store.register_rules(TASK, [RULE])
+            store._writer._linger = 60.0
+            yield store
+
+    def journaled(self, folder: Path) -> list[str]:
+        entries = [line.entry for line in read(folder / "journal") if line.entry]
+        return [entry["vote"]["key"] for entry in entries if entry["kind"] == "vote"]
+
+    def stored(self, store: DuckDBStore) -> int:
+        return store._connection.cursor().execute("SELECT count(*) FROM cast_votes").fetchall()[0][0]
+
+    def copied(self, tmp_path: Path) -> DuckDBStore:
+        """The store as it would be found after a kill now."""
+        shutil.copytree(tmp_path, tmp_path / "after the kill", ignore=shutil.ignore_patterns("after*"))
+        return DuckDBStore(tmp_path / "after the kill/s.duckdb", tmp_path / "after the kill/journal")
+
+    def test_are_in_the_journal_at_once_and_in_the_store_when_somebody_reads(
+        self, store: DuckDBStore, tmp_path: Path
+    ) -> None:
+        store.add_votes([a_vote(1)], [an_attempt(a_vote(1))])
+        assert self.journaled(tmp_path) == [a_vote(1).key]
+        assert self.stored(store) == 0
+        assert store.spent().calls == 1
+        assert self.stored(store) == 1
+
+    def test_are_committed_when_there_are_enough_of_them(
+        self, store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(writer_module, "ROWS_A_COMMIT", 6)
+        for number in range(3):
+            store.add_votes([a_vote(number)], [an_attempt(a_vote(number))])
+        deadline = time.monotonic() + 10
+        while self.stored(store) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.stored(store) == 3
+
+    def test_hold_up_whoever_adds_more_than_can_be_written(
+        self, store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(writer_module, "MOST_ROWS_WAITING", 4)
+        monkeypatch.setattr(writer_module, "ROWS_A_COMMIT", 4)
+        gate = Gate()
+        held = in_thread(store._writer, Work(step=gate.step), [])
+        gate.entered.wait(10)
+        adding = threading.Thread(target=lambda: [store.add_votes([a_vote(number)]) for number in range(9)])
+        adding.start()
+        adding.join(0.2)
+        assert adding.is_alive()
+        assert store._writer._rows_waiting == 5
+        gate.open.set()
+        adding.join(10)
+        held.join(10)
+        assert not adding.is_alive()
+
+    def test_are_replayed_after_a_kill_though_a_decision_was_committed_before_them(
+        self, store: DuckDBStore, tmp_path: Path
+    ) -> None:
+        store.add_votes([a_vote(1)], [an_attempt(a_vote(1))])
+        assert store.add_review(a_review(1))
+        store.add_votes([a_vote(2)], [an_attempt(a_vote(2))])
+        assert self.stored(store) == 0
+        with self.copied(tmp_path) as again:
+            assert {vote.key for _, vote in again.votes(TASK)} == {a_vote(1).key, a_vote(2).key}
+            assert again.spent().calls == 2
+            assert [event.event_id for event in again.reviews(TASK)] == [a_review(1).event_id]
+            assert again.verify().sound
+
+    def test_are_not_replayed_once_committed(self, store: DuckDBStore, tmp_path: Path) -> None:
+        store.add_votes([a_vote(1)], [an_attempt(a_vote(1))])
+        store.settle()
+        store.add_review(a_review(1))
+        with self.copied(tmp_path) as again:
+            assert again.recovered == 0
+            assert again.spent().calls == 1

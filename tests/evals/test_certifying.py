@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import false_discovery_control, ttest_1samp
 
-from promptlabel.evals.alt_test import AltTest, _discoveries, alt_test
+from promptlabel.evals.certifying import AltTest, _discoveries, alt_test
 
 Indices = npt.NDArray[np.int64]
 NAMES = ("ann", "bob", "cas")
