@@ -133,20 +133,17 @@ def score_traces(
     left_out: Collection[str],
 ) -> Scored:
     """The scores of all traces; those left out may not be reviewed, but count as known where they are decided."""
-    routing, evals = workspace.project.settings.routing, workspace.project.settings.evals
-    n_classes = len(table.labels)
-    families = [source_family(rule) for rule in table.rules]
-    evidence = disagreement.family_evidence(table.votes, table.soft, families, n_classes)
-    probs = _aligned(posteriors, table)
+    settings = workspace.project.settings
     label_of = {decision.trace_id: decision.label for decision in decisions}
     decided = np.array([trace_id in label_of for trace_id in table.trace_ids], dtype=bool)
     wrong = _most_rules_wrong(table, label_of)
-    categories = Categories.known(logged.categories, decided, wrong, routing.share)
+    categories = Categories.known(logged.categories, decided, wrong, settings.routing.share)
     reviewed = novelty(logged.words, decided, np.ones(len(decided), dtype=bool))
-    recent = logged.recent(timedelta(days=evals.window_days))
+    recent = logged.recent(timedelta(days=settings.evals.window_days))
     earlier = novelty(logged.words, ~recent, recent)
-    ties = permanent_numbers(table.trace_ids, f"ties of {table.task}")
-    margin = disagreement.margin(probs)
+    probs, ties = _aligned(posteriors, table), permanent_numbers(table.trace_ids, f"ties of {table.task}")
+    families = [source_family(rule) for rule in table.rules]
+    evidence = disagreement.family_evidence(table.votes, table.soft, families, len(table.labels))
     return Scored(
         trace_ids=table.trace_ids,
         open=np.flatnonzero([trace_id not in left_out for trace_id in table.trace_ids]),
@@ -154,15 +151,8 @@ def score_traces(
         probs=probs,
         evidence=evidence,
         parts={
-            "least_confidence": disagreement.least_confidence(probs),
-            "margin": margin,
-            "entropy": disagreement.entropy(probs),
-            "vote_entropy": disagreement.vote_entropy(table.votes, n_classes),
-            "committee": disagreement.committee_disagreement(table.votes, table.soft, n_classes),
-            "conflict": disagreement.family_conflict(list(evidence.values()))
-            if evidence
-            else np.zeros(len(probs)),
-            "category": categories.scores(margin, decided, ties),
+            **_disagreement(table, probs, evidence),
+            "category": categories.scores(disagreement.margin(probs), decided, ties),
             "novelty": reviewed.scores,
             "drift": earlier.scores,
             "new": np.maximum(reviewed.scores, earlier.scores),
@@ -171,6 +161,19 @@ def score_traces(
         reviewed=reviewed,
         earlier=earlier,
     )
+
+
+def _disagreement(table: VoteTable, probs: Floats, evidence: Mapping[str, Floats]) -> dict[str, Floats]:
+    n_classes = len(table.labels)
+    conflict = disagreement.family_conflict(list(evidence.values()))
+    return {
+        "least_confidence": disagreement.least_confidence(probs),
+        "margin": disagreement.margin(probs),
+        "entropy": disagreement.entropy(probs),
+        "vote_entropy": disagreement.vote_entropy(table.votes, n_classes),
+        "committee": disagreement.committee_disagreement(table.votes, table.soft, n_classes),
+        "conflict": conflict if evidence else np.zeros(len(probs)),
+    }
 
 
 def source_family(rule: RegisteredRule) -> str:
