@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 
 from promptlabel.errors import PromptlabelError
+from promptlabel.evals.duplicates import repeats_of_earlier
+from promptlabel.pipeline.queue_scores import Logged, Scored, score_traces
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Pick, RegisteredRule, ReviewEvent, Trace, digest
-from promptlabel.review.adjudication import standing
-from promptlabel.routing import disagreement, reasons
+from promptlabel.records import Pick, ReviewEvent
+from promptlabel.review.adjudication import decide, standing
+from promptlabel.routing.backlog import Backlog, pace
 from promptlabel.routing.lanes import (
     ASKED_FOR,
-    AUDIT,
     CONFLICT,
+    NEW,
+    RARE,
     UNCERTAIN,
     Budget,
     Chosen,
@@ -25,16 +30,21 @@ from promptlabel.routing.lanes import (
     choose,
     merge,
 )
-from promptlabel.routing.sampling import Floats, Mask, permanent_numbers, sample_probability
+from promptlabel.routing.sampling import Mask, permanent_numbers, sample_probability
 from promptlabel.rules.loading import Task
-from promptlabel.store.contract import PosteriorTable, Store, VoteTable
+from promptlabel.store.contract import PosteriorTable, Store
 
-UNCERTAIN_WEIGHT = 2.0
-CONFLICT_WEIGHT = 1.0
-"""Turns of the two lanes: a calibrated posterior finds most errors, a conflict those a unanimous panel hides."""
+WEIGHTS: Final = {UNCERTAIN: 4.0, CONFLICT: 2.0, RARE: 1.0, NEW: 1.0}
+"""Turns of the lanes that rank: a calibrated posterior finds most errors, a conflict those a unanimous panel hides.
 
-CANDIDATES = 2
+What one lane leaves of its turns, as where no category is rare and nothing is new, the others take.
+"""
+
+CANDIDATES: Final = 2
 """How many times the budget of top-ranked traces are looked at for repeated content."""
+
+REVIEW_WINDOW: Final = timedelta(days=7)
+"""The pace of reviewing is that of the last seven days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +66,10 @@ class QueueReport:
     items: tuple[QueueItem, ...]
     lanes: Mapping[str, int]
     reviewed: int
+    backlog: Backlog | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """The traces that may be reviewed as arrays, rows as in `trace_ids`."""
-
-    trace_ids: tuple[str, ...]
-    numbers: Floats
-    ties: Floats
-    labels: tuple[str, ...]
-    probs: Floats
-    evidence: Mapping[str, Floats]
-    parts: Mapping[str, Floats]
-
-    def score(self, lane: str) -> Floats:
-        """What the lane ranks by; the random lane shows how uncertain its picks happen to be."""
-        return self.parts["conflict" if lane == CONFLICT else "margin"]
-
-
-def build_queue(workspace: Workspace, task: Task) -> QueueReport:
+def build_queue(workspace: Workspace, task: Task, *, now: datetime | None = None) -> QueueReport:
     """The task's new queue, saved; who was reviewed stays out, and a re-run changes nothing.
 
     Gold ingested for a queued trace decides it like a review. Traces that came with gold, before any
@@ -86,27 +80,61 @@ def build_queue(workspace: Workspace, task: Task) -> QueueReport:
     """
     store, routing = workspace.store, workspace.project.settings.routing
     posteriors = _fitted(store, task)
-    gold = {label.trace_id for label in store.gold(task.name)}
+    ingested, events = store.gold(task.name), store.reviews(task.name)
+    gold = {label.trace_id for label in ingested}
     settled = [pick for pick in store.queue(task.name) if pick.trace_id in gold]
     left_out = gold - {pick.trace_id for pick in settled}
-    reviewed = _reviewed(store.reviews(task.name)) | (gold - left_out)
-    scored = _score(store.vote_table(task.name, task.labels), posteriors, left_out)
-    decided = np.array([trace_id in reviewed for trace_id in scored.trace_ids], dtype=bool)
-    budget = Budget.of(len(scored.trace_ids), routing.share, routing.audit)
-    lanes = (
-        Lane(UNCERTAIN, scored.score(UNCERTAIN), UNCERTAIN_WEIGHT),
-        Lane(CONFLICT, scored.score(CONFLICT), CONFLICT_WEIGHT),
-    )
-    ranking = _without_repeats(store, merge(lanes, scored.ties), scored.trace_ids, decided, budget)
-    chosen = choose(ranking, [lane.name for lane in lanes], scored.numbers, budget, decided)
+    reviewed = _reviewed(events) | (gold - left_out)
+    logged, table = Logged.of(store), store.vote_table(task.name, task.labels)
+    scored = score_traces(workspace, table, posteriors, logged, decide(events, ingested), left_out)
+    names = [scored.trace_ids[row] for row in scored.open.tolist()]
+    decided = np.array([name in reviewed for name in names], dtype=bool)
+    budget = Budget.of(len(names), routing.share, routing.audit)
+    chosen = _choose(store, task.name, scored, decided, budget)
     picks = _picks(task.name, scored, chosen, budget)
-    store.save_queue(task.name, [*picks, *settled, *_asked_for(store, task.name, [*picks, *settled])])
+    asked = _asked_for(store, task.name, [*picks, *settled])
+    store.save_queue(task.name, [*picks, *settled, *asked])
     return QueueReport(
         task=task.name,
         items=tuple(QueueItem(p.trace_id, p.lane, p.score, p.probability, p.reason) for p in picks),
         lanes=Counter(pick.lane for pick in picks),
         reviewed=len(reviewed),
+        backlog=_backlog(workspace, logged, events, len(picks) + len(asked), now or datetime.now(UTC)),
     )
+
+
+def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budget) -> Chosen:
+    """The picks, rows among the open traces; what repeats others takes no turn of its lane."""
+    names = [scored.trace_ids[row] for row in scored.open.tolist()]
+    ties = permanent_numbers(names, f"ties of {task}")
+    ranking = merge([Lane(lane, scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
+    once = ~_repeats(store, ranking, names, decided, budget)
+    ranking = merge([Lane(lane, once * scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
+    return choose(ranking, list(WEIGHTS), permanent_numbers(names, task), budget, decided)
+
+
+def _backlog(
+    workspace: Workspace, logged: Logged, events: Sequence[ReviewEvent], waiting: int, now: datetime
+) -> Backlog:
+    """How the queue stands: traffic of the last days before the newest trace, reviews of the last days before now."""
+    settings = workspace.project.settings
+    times = logged.times
+    window = timedelta(days=settings.evals.window_days)
+    return Backlog.of(
+        waiting=waiting,
+        share=settings.routing.share,
+        traces=pace(times, max(times), window) if times else None,
+        decided=pace(_decision_times(events), now, REVIEW_WINDOW),
+    )
+
+
+def _decision_times(events: Sequence[ReviewEvent]) -> list[datetime]:
+    """When each trace that is labelled or flagged was so first."""
+    first: dict[str, datetime] = {}
+    for (trace_id, _), own in standing(events).items():
+        if own and own[-1].action != "skip":
+            first[trace_id] = min(own[0].at, first.get(trace_id, own[0].at))
+    return list(first.values())
 
 
 def _asked_for(store: Store, task: str, picks: Sequence[Pick]) -> list[Pick]:
@@ -128,105 +156,33 @@ def _reviewed(events: Sequence[ReviewEvent]) -> set[str]:
     return {trace_id for (trace_id, _), own in standing(events).items() if own and own[-1].action != "skip"}
 
 
-def _score(table: VoteTable, posteriors: PosteriorTable, left_out: Collection[str]) -> _Scored:
-    """Scores of all traces but those left out; those of a trace without posterior are NaN."""
-    kept = np.array([trace_id not in left_out for trace_id in table.trace_ids], dtype=bool)
-    trace_ids = tuple(trace_id for trace_id, keep in zip(table.trace_ids, kept.tolist(), strict=True) if keep)
-    votes = table.votes[kept]
-    soft = {column: dists[kept] for column, dists in table.soft.items()}
-    n_classes = len(table.labels)
-    families = [source_family(rule) for rule in table.rules]
-    evidence = disagreement.family_evidence(votes, soft, families, n_classes)
-    probs = _aligned(posteriors, trace_ids, table.labels)
-    return _Scored(
-        trace_ids=trace_ids,
-        numbers=permanent_numbers(trace_ids, table.task),
-        ties=permanent_numbers(trace_ids, f"ties of {table.task}"),
-        labels=table.labels,
-        probs=probs,
-        evidence=evidence,
-        parts={
-            "least_confidence": disagreement.least_confidence(probs),
-            "margin": disagreement.margin(probs),
-            "entropy": disagreement.entropy(probs),
-            "vote_entropy": disagreement.vote_entropy(votes, n_classes),
-            "conflict": disagreement.family_conflict(list(evidence.values()))
-            if evidence
-            else np.zeros(len(trace_ids)),
-        },
-    )
+def _repeats(store: Store, ranking: Ranking, names: Sequence[str], decided: Mask, budget: Budget) -> Mask:
+    """Which traces at the head of the ranking hold the text, or nearly, of a decided one or of one before them."""
+    top = CANDIDATES * budget.size + int(decided.sum())
+    rows = list(dict.fromkeys([*np.flatnonzero(decided).tolist(), *ranking.rows[:top].tolist()]))
+    traces = {trace.trace_id: trace for trace in store.traces([names[row] for row in rows])}
+    found = np.zeros(len(names), dtype=bool)
+    found[[rows[place] for place in repeats_of_earlier([traces[names[row]] for row in rows])]] = True
+    return found
 
 
-def source_family(rule: RegisteredRule) -> str:
-    """The name of the sources that err together: prompts of one model, heuristics, signals."""
-    return f"prompts of {rule.model}" if rule.kind == "prompt" else f"{rule.kind}s"
-
-
-def _aligned(posteriors: PosteriorTable, trace_ids: Sequence[str], labels: Sequence[str]) -> Floats:
-    row_of = {trace_id: row for row, trace_id in enumerate(posteriors.trace_ids)}
-    columns = [posteriors.labels.index(label) for label in labels]
-    probs = np.full((len(trace_ids), len(labels)), np.nan)
-    rows = np.array([row_of.get(trace_id, -1) for trace_id in trace_ids], dtype=np.int64)
-    known = rows >= 0
-    probs[known] = posteriors.probs[rows[known]][:, columns]
-    return probs
-
-
-def _without_repeats(
-    store: Store, ranking: Ranking, trace_ids: Sequence[str], decided: Mask, budget: Budget
-) -> Ranking:
-    """The ranking in which equal content comes once, and not at all where a like trace is decided."""
-    top = min(len(ranking.rows), CANDIDATES * budget.size + int(decided.sum()))
-    rows = [*np.flatnonzero(decided).tolist(), *ranking.rows[:top].tolist()]
-    contents = _contents(store.traces([trace_ids[row] for row in dict.fromkeys(rows)]))
-    first: dict[str, int] = {}
-    for row in rows:
-        first.setdefault(contents[trace_ids[row]], row)
-    keep = [
-        position >= top or first[contents[trace_ids[row]]] == row
-        for position, row in enumerate(ranking.rows.tolist())
-    ]
-    return Ranking(ranking.rows[keep], ranking.lanes[keep])
-
-
-def _contents(traces: Iterable[Trace]) -> dict[str, str]:
-    return {
-        trace.trace_id: digest([trace.input, trace.output, [[m.role, m.content] for m in trace.messages]])
-        for trace in traces
-    }
-
-
-def _picks(task: str, scored: _Scored, chosen: Chosen, budget: Budget) -> list[Pick]:
-    rate = sample_probability(len(scored.trace_ids), budget.rate)
+def _picks(task: str, scored: Scored, chosen: Chosen, budget: Budget) -> list[Pick]:
+    rate = sample_probability(len(scored.open), budget.rate)
     return [
         Pick(
             trace_id=scored.trace_ids[row],
             task=task,
             lane=lane,
-            score=float(np.nan_to_num(scored.score(lane)[row])),
+            score=float(np.nan_to_num(scored.score(lane)[place])),
             probability=probability,
-            reason=_reason(scored, row, lane, rate),
-            parts=_known_parts(scored, row) | {"audit": rate},
+            reason=scored.reason(row, lane, rate),
+            parts=scored.known_parts(row) | {"audit": rate},
         )
-        for row, lane, probability in zip(
-            chosen.rows.tolist(), chosen.lanes, chosen.probability.tolist(), strict=True
+        for place, row, lane, probability in zip(
+            chosen.rows.tolist(),
+            scored.open[chosen.rows].tolist(),
+            chosen.lanes,
+            chosen.probability.tolist(),
+            strict=True,
         )
     ]
-
-
-def _known_parts(scored: _Scored, row: int) -> dict[str, float]:
-    values = {name: float(scores[row]) for name, scores in scored.parts.items()}
-    return {name: value for name, value in values.items() if not np.isnan(value)}
-
-
-def _reason(scored: _Scored, row: int, lane: str, rate: float) -> str:
-    if lane == AUDIT:
-        return reasons.audit_reason(rate)
-    if lane == UNCERTAIN:
-        return reasons.uncertain_reason(_named(scored, scored.probs[row]))
-    speaking = {family: votes[row] for family, votes in scored.evidence.items() if votes[row].sum() > 0}
-    return reasons.conflict_reason({family: _named(scored, votes) for family, votes in speaking.items()})
-
-
-def _named(scored: _Scored, values: Floats) -> dict[str, float]:
-    return dict(zip(scored.labels, values.tolist(), strict=True))

@@ -38,6 +38,23 @@ def vote_entropy(votes: npt.NDArray[np.int8], n_classes: int) -> Floats:
     return _entropy(counts / np.maximum(total, 1.0)) / math.log(n_classes)
 
 
+def committee_disagreement(votes: npt.NDArray[np.int8], soft: Mapping[int, Floats], n_classes: int) -> Floats:
+    """How far the rules' distributions differ, over log K; ``[n]`` in 0..1, 0 where nobody or one rule votes.
+
+    The entropy of their mean less the mean of their entropies (Houlsby 2011): rules that are each unsure
+    agree. Where all votes are hard it is the vote entropy. Arguments as of `family_evidence`.
+    """
+    evidence = family_evidence(votes, soft, ["all"] * votes.shape[1], n_classes)
+    mass = evidence.get("all", np.zeros((len(votes), n_classes)))
+    inner = np.zeros(len(votes))
+    for column, dists in soft.items():
+        known = _speaks(votes, soft, column)
+        inner[known] += _entropy(dists[known])
+    speaking = np.maximum((votes >= 0).sum(axis=1), 1)
+    between: Floats = _entropy(mass / speaking[:, None]) - inner / speaking
+    return np.clip(between / math.log(n_classes), 0.0, 1.0)
+
+
 def family_evidence(
     votes: npt.NDArray[np.int8],
     soft: Mapping[int, Floats],
@@ -56,7 +73,7 @@ def family_evidence(
     for column, family in enumerate(families):
         hard = _counts(votes[:, [column]], n_classes)
         if column in soft:
-            known = ~np.isnan(soft[column]).any(axis=1) & (votes[:, column] >= 0)
+            known = _speaks(votes, soft, column)
             hard[known] = soft[column][known]
         evidence[family] += hard
     return evidence
@@ -81,6 +98,10 @@ def family_conflict(evidence: Sequence[Floats]) -> Floats:
     divergence = _entropy((weights * dists).sum(axis=0)) - (weights[:, :, 0] * _entropy(dists)).sum(axis=0)
     most = np.log(np.clip(speaking[:, 0], 2.0, n_classes))
     return np.where(speaking[:, 0] >= 2, np.maximum(divergence, 0.0) / most, 0.0)
+
+
+def _speaks(votes: npt.NDArray[np.int8], soft: Mapping[int, Floats], column: int) -> npt.NDArray[np.bool_]:
+    return ~np.isnan(soft[column]).any(axis=1) & (votes[:, column] >= 0)
 
 
 def _counts(votes: npt.NDArray[np.int8], n_classes: int) -> Floats:

@@ -14,6 +14,8 @@ from promptlabel.routing.sampling import Floats, Mask, inclusion_probability, ra
 AUDIT: Final = "audit"
 UNCERTAIN: Final = "uncertain"
 CONFLICT: Final = "conflict"
+RARE: Final = "rare"
+NEW: Final = "new"
 ACTIVE: Final = "active"
 REFRESH: Final = "refresh"
 ASKED_FOR: Final = (ACTIVE, REFRESH)
@@ -82,13 +84,14 @@ def merge(lanes: Sequence[Lane], ties: Floats) -> Ranking:
 def choose(ranking: Ranking, names: Sequence[str], numbers: Floats, budget: Budget, decided: Mask) -> Chosen:
     """The traces to review: the random sample, then the ranking until the budget is reached.
 
-    Traces that are `decided` count against the budget, first of all ranks, and are not chosen again.
+    Traces that are `decided` count against the budget and are not chosen again. They have the first ranks,
+    but for those of the random sample, which have none: else the ranks of the others would follow the draw.
     Who is in the random sample depends on its own number alone: re-runs, new posteriors and new
     traces leave the audit as it was. Audit picks come in order of their numbers, so that those
     reviewed at any moment are a smaller random sample, and are spread evenly among the others.
     """
-    order = np.concatenate([np.flatnonzero(decided), ranking.rows[~decided[ranking.rows]]])
     sample = random_sample(numbers, budget.rate)
+    order = np.concatenate([np.flatnonzero(decided & ~sample), ranking.rows[~decided[ranking.rows]]])
     ranked = order[~sample[order]][: max(0, budget.size - int(sample.sum()))]
     audit = np.flatnonzero(sample & ~decided)
     audit = audit[np.argsort(numbers[audit])]

@@ -306,12 +306,22 @@ def _fit(report: Any) -> None:
 def _queue(report: Any) -> None:
     lanes = ", ".join(f"{lane} {number:,}" for lane, number in report.lanes.items())
     _say(f"[bold]{report.task}[/]: {len(report.items):,} traces to review ({lanes or 'none'})")
+    if report.backlog and report.backlog.grows:
+        _say(f"[yellow]{_growing(report.backlog)}[/]")
     table = _table("trace", "lane", ">score", ">probability", "why")
     for item in report.items[:_SHOWN]:
         figures = (f"{item.score:.2f}", f"{item.probability:.3f}")
         table.add_row(escape(item.trace_id), item.lane, *figures, escape(item.reason))
     _screen.print(table)
     _rest(report.items)
+
+
+def _growing(backlog: Any) -> str:
+    flow = f"the queue grows faster than it drains: {backlog.queued_per_day:,.1f} traces a day come in, "
+    if not backlog.sustainable_share:
+        return f"{flow}none was decided lately"
+    share = f"routing: {{share: {backlog.sustainable_share:.2g}}}"
+    return f"{flow}{backlog.decided_per_day:,.1f} are decided; `{share}` in promptlabel.yaml would be sustainable"
 
 
 def _rest(items: Iterable[object]) -> None:

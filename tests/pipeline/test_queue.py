@@ -57,6 +57,21 @@ def fit(workspace: Workspace, n: int) -> None:
     workspace.store.save_posteriors(table)
 
 
+def add(workspace: Workspace, traces: list[Trace]) -> None:
+    workspace.store.add_traces(traces)
+
+
+def add_votes(workspace: Workspace, numbers: range) -> None:
+    workspace.store.add_votes([vote(PROMPT, number, "good") for number in numbers])
+
+
+def doubted(workspace: Workspace, names: set[str]) -> None:
+    ids = tuple(trace.trace_id for trace in workspace.store.traces())
+    good = np.array([0.5 if name in names else 0.97 for name in ids])
+    probs = np.stack([good, 1 - good], axis=1)
+    workspace.store.save_posteriors(PosteriorTable("quality", tuple(LABELS), ids, probs, START, "em", {}))
+
+
 def review(workspace: Workspace, trace_id: str, action: ReviewAction = "label", number: int = 0) -> None:
     label = "good" if action == "label" else None
     name = f"{trace_id} {action} {number}"
@@ -92,7 +107,8 @@ def test_the_queue_is_stored_in_order_with_the_parts_of_every_score(workspace: W
     picks = workspace.store.queue("quality")
     assert [pick.trace_id for pick in picks] == [item.trace_id for item in report.items]
     assert set(picks[0].parts) == {
-        "least_confidence", "margin", "entropy", "vote_entropy", "conflict", "audit"
+        "least_confidence", "margin", "entropy", "vote_entropy", "committee", "conflict", "category", "novelty",
+        "drift", "new", "audit",
     }  # fmt: skip
 
 
@@ -145,6 +161,83 @@ def test_equal_content_is_asked_once(workspace: Workspace) -> None:
     review(wider, (scored & {"t110", "t111"}).pop())
     again = {item.trace_id for item in build_queue(wider, TASK).items if item.lane != "audit"}
     assert not again & {"t110", "t111"}
+
+
+def test_nearly_equal_content_is_asked_once(workspace: Workspace) -> None:
+    texts = [f"please cancel my subscription to the newspaper{end}" for end in ("", " now", ", thanks")]
+    add(workspace, [Trace(f"t{200 + i}", START, input=text, output="done") for i, text in enumerate(texts)])
+    doubted(workspace, {"t200", "t201", "t202"})
+    scored = {item.trace_id for item in build_queue(workspace, TASK).items if item.lane != "audit"}
+    assert len(scored & {"t200", "t201", "t202"}) == 1
+
+
+def test_a_rare_category_is_reviewed_whatever_the_posterior_says(workspace: Workspace) -> None:
+    add(workspace, [replace(trace(200 + i), category="visa" if i > 90 else "other") for i in range(100)])
+    fit(workspace, 300)
+    rare = [item for item in build_queue(workspace, TASK).items if item.lane == "rare"]
+    assert rare
+    assert {item.trace_id for item in rare} <= {f"t{291 + i}" for i in range(9)}
+    assert rare[0].reason == 'Category "visa" is rare (9 traces) and hardly reviewed (0 so far).'
+
+
+def test_a_category_that_people_correct_is_reviewed_more(workspace: Workspace) -> None:
+    add(workspace, [replace(trace(200 + i), category="ab"[i % 2]) for i in range(200)])
+    fit(workspace, 400)
+    gold = [Gold(f"t{200 + i}", "quality", "bad" if i % 4 == 1 else "good", "ben", START) for i in range(40)]
+    add_votes(workspace, range(200, 400))
+    workspace.store.add_gold(gold)
+    failing = [item for item in build_queue(workspace, TASK).items if item.lane == "rare"]
+    assert failing
+    assert all(int(item.trace_id[1:]) % 2 == 1 for item in failing)
+    assert failing[0].reason.startswith(
+        'The rules fail in category "b": people decided against most of them on 10'
+    )
+
+
+def test_what_recent_traffic_says_for_the_first_time_is_reviewed(workspace: Workspace) -> None:
+    later = START + timedelta(days=90)
+    new = [replace(trace(200 + i), timestamp=later, input=f"visa embassy {i}") for i in range(20)]
+    old = [replace(trace(220 + i), timestamp=later) for i in range(80)]
+    add(workspace, [*new, *old])
+    fit(workspace, 300)
+    found = [item for item in build_queue(workspace, TASK).items if item.lane == "new"]
+    assert found
+    assert {item.trace_id for item in found} <= {f"t{200 + i}" for i in range(20)}
+    assert found[0].reason == 'Unlike earlier traffic: it says "visa", "embassy".'
+
+
+def test_what_nobody_reviewed_the_like_of_is_reviewed(workspace: Workspace) -> None:
+    add(workspace, [replace(trace(200 + i), input=f"visa embassy {i}") for i in range(100)])
+    fit(workspace, 300)
+    gold = [Gold(f"t{number:03}", "quality", "good", "ben", START) for number in range(40)]
+    workspace.store.add_gold(gold)
+    found = [item for item in build_queue(workspace, TASK).items if item.lane == "new"]
+    assert found
+    assert all(item.trace_id >= "t200" for item in found)
+    assert found[0].reason == 'Unlike what was reviewed before: it says "visa", "embassy".'
+
+
+def test_a_queue_that_grows_faster_than_it_drains_says_what_would_be_sustainable(
+    workspace: Workspace,
+) -> None:
+    first = [item.trace_id for item in build_queue(workspace, TASK).items]
+    assert not build_queue(workspace, TASK, now=START).backlog.grows
+    review(workspace, first[0])
+    review(workspace, first[1], "skip")
+    backlog = build_queue(workspace, TASK, now=START + timedelta(hours=5)).backlog
+    assert backlog.grows
+    assert backlog.waiting == len(first) - 1
+    assert backlog.queued_per_day == pytest.approx(20)
+    assert backlog.decided_per_day == 1
+    assert backlog.sustainable_share == pytest.approx(1 / 200)
+
+
+def test_a_pace_that_keeps_up_raises_no_alarm(workspace: Workspace) -> None:
+    for number in range(25):
+        review(workspace, f"t{number:03}")
+    backlog = build_queue(workspace, TASK, now=START + timedelta(hours=5)).backlog
+    assert backlog.waiting > 0
+    assert not backlog.grows
 
 
 def test_traces_newer_than_the_fit_are_in_no_lane_but_the_random_one(workspace: Workspace) -> None:

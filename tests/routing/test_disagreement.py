@@ -9,6 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy as scipy_entropy
 
 from promptlabel.routing.disagreement import (
+    committee_disagreement,
     entropy,
     family_conflict,
     family_evidence,
@@ -45,6 +46,31 @@ def test_a_trace_without_posterior_has_no_score() -> None:
 def test_vote_entropy_counts_votes_and_not_abstains() -> None:
     votes = np.array([[0, 1, -1], [0, 0, -1], [-1, -1, -1]], dtype=np.int8)
     assert vote_entropy(votes, 2) == pytest.approx([1, 0, 0])
+
+
+def test_a_committee_of_hard_votes_disagrees_by_their_vote_entropy() -> None:
+    votes = np.array([[0, 1, -1], [0, 0, 1], [-1, -1, -1], [2, -1, -1]], dtype=np.int8)
+    assert committee_disagreement(votes, {}, 3) == pytest.approx(vote_entropy(votes, 3))
+    assert committee_disagreement(np.zeros((2, 0), dtype=np.int8), {}, 2) == pytest.approx([0, 0])
+
+
+@given(probabilities, probabilities)
+def test_a_committee_of_two_distributions_disagrees_by_their_jensen_shannon(
+    first: np.ndarray, second: np.ndarray
+) -> None:
+    first, second = first[:1, :2], second[:1, :2]
+    first, second = (dist / dist.sum(axis=1, keepdims=True) for dist in (first, second))
+    votes = np.array([[0, 0]], dtype=np.int8)
+    with np.errstate(invalid="ignore"):  # scipy takes the root of a rounded -0
+        expected = np.nan_to_num(jensenshannon(first, second, axis=1, base=2) ** 2)
+    assert committee_disagreement(votes, {0: first, 1: second}, 2) == pytest.approx(expected, abs=1e-7)
+
+
+def test_rules_that_are_each_unsure_agree() -> None:
+    even = np.full((1, 2), 0.5)
+    assert committee_disagreement(np.array([[0, 1]], dtype=np.int8), {0: even, 1: even}, 2) == pytest.approx(
+        [0]
+    )
 
 
 def test_evidence_adds_hard_votes_and_distributions_of_a_family() -> None:

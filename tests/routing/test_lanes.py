@@ -109,3 +109,30 @@ def test_horvitz_thompson_intervals_from_the_whole_queue_cover_the_truth() -> No
         naive.append(wrong[chosen.rows].mean())
     assert 0.94 <= covered / runs <= 0.96
     assert np.mean(naive) > wrong.mean() + 0.02
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_horvitz_thompson_stays_unbiased_when_the_queue_is_made_anew_between_reviews(adaptive: bool) -> None:
+    """A half of the queue is decided, then it is made anew; `adaptive`: a lane ranks by what was decided."""
+    rng = np.random.default_rng(5)
+    n, runs = 1500, 300
+    uncertain, kind, ties = rng.beta(1, 6, n), rng.integers(0, 30, n), rng.random(n)
+    wrong = (rng.random(n) < 0.05 + 0.4 * uncertain).astype(float)
+    budget = Budget.of(n, 0.3, 0.6)
+    covered, errors = 0, []
+    for _ in range(runs):
+        numbers, decided, probability = rng.random(n), np.zeros(n, dtype=bool), np.ones(n)
+        for part in (2, 1):
+            seen = np.bincount(kind[decided], minlength=30)[kind]
+            rare = 1 / (1 + seen) if adaptive else kind / 30
+            ranking = merge([Lane("uncertain", uncertain, 2.0), Lane("rare", rare, 1.0)], ties)
+            chosen = choose(ranking, ["uncertain", "rare"], numbers, budget, decided)
+            now = slice(len(chosen.rows) // part)
+            probability[chosen.rows[now]] = chosen.probability[now]
+            decided[chosen.rows[now]] = True
+        residual = (wrong - uncertain)[decided] / probability[decided]
+        errors.append((uncertain.sum() + residual.sum()) / n - wrong.mean())
+        spread = 1.96 * np.sqrt(((1 - probability[decided]) * residual**2).sum()) / n
+        covered += abs(errors[-1]) <= spread
+    assert 0.92 <= covered / runs <= 0.98
+    assert abs(np.mean(errors)) < 0.5 * np.std(errors)

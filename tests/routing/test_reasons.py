@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from promptlabel.routing.reasons import audit_reason, conflict_reason, uncertain_reason
+from promptlabel.routing.reasons import (
+    audit_reason,
+    conflict_reason,
+    drifted_reason,
+    failing_reason,
+    new_reason,
+    rare_reason,
+    uncertain_reason,
+)
 
 
 def test_reasons_are_plain_sentences_with_the_figures() -> None:
@@ -16,3 +24,12 @@ def test_reasons_are_plain_sentences_with_the_figures() -> None:
     ) == (
         "Independent sources disagree: heuristics say good (100 % of 2); prompts of judge say bad (75 % of 1)."
     )
+    assert (
+        rare_reason("refunds", 1, 0) == 'Category "refunds" is rare (1 trace) and hardly reviewed (0 so far).'
+    )
+    assert failing_reason("refunds", 9, 4) == (
+        'The rules fail in category "refunds": people decided against most of them on 4 of 9 traces reviewed, '
+        "more than elsewhere."
+    )
+    assert new_reason(["visa"]) == 'Unlike what was reviewed before: it says "visa".'
+    assert drifted_reason(["visa", "embassy"]) == 'Unlike earlier traffic: it says "visa", "embassy".'

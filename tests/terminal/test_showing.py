@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from promptlabel.errors import Fault, InputError, StoreHeldError
 from promptlabel.pipeline.queue import QueueItem, QueueReport
+from promptlabel.routing.backlog import Backlog
 from promptlabel.terminal.showing import show, show_error
 
 
@@ -33,6 +35,19 @@ def test_people_see_lane_and_reason(capsys):
     shown = capsys.readouterr().out
     assert "audit" in shown
     assert "drawn at random" in shown
+
+
+def test_people_and_programs_are_told_of_a_queue_that_grows(capsys):
+    grows = replace(report("tone"), backlog=Backlog.of(50, 0.05, 1_000, 20))
+    show("queue", [grows], as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "50.0 traces a day come in, 20.0 are decided; `routing: {share: 0.02}`" in shown
+    show("queue", [replace(report("tone"), backlog=Backlog.of(50, 0.05, 1_000, 0))], as_json=False)
+    assert "none was decided lately" in capsys.readouterr().out
+    show("queue", [grows], as_json=True)
+    assert json.loads(capsys.readouterr().out)["backlog"] == {
+        "waiting": 50, "queued_per_day": 50, "decided_per_day": 20, "grows": True, "sustainable_share": 0.02
+    }  # fmt: skip
 
 
 def test_every_fault_is_printed_where_it_is(capsys):
