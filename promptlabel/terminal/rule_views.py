@@ -1,0 +1,170 @@
+"""What experts read of their rules: faults, previews, explanations, suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.markup import escape
+
+from promptlabel.terminal.printing import (
+    clipped,
+    counted,
+    dollars,
+    ends_of,
+    percent,
+    say,
+    say_stopped,
+    screen,
+    table_of,
+)
+
+
+def check(report: Any) -> None:
+    """Nothing; every fault is printed, or that there is none."""
+    say(f"{report.rules} rules in {counted(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}")
+    for rule in report.renamed:
+        say(f"{rule.task}/{rule.old} is now called {rule.new}; it keeps its votes")
+    for run in getattr(report, "runs", ()):
+        _examples(run.examples, f"{run.rule}: ")
+    if hasattr(report, "runs"):
+        say(f"{report.passed:,} examples as expected, {report.failed:,} not")
+        say_stopped(report)
+
+
+def preview(report: Any) -> None:
+    """Nothing; the rule on each trace is printed."""
+    if report.traces and report.traces[0].prompt:
+        say("[dim]the prompt of the first trace:[/]", escape(report.traces[0].prompt), "")
+    columns = ["trace", "model", "answer", "vote", ">confidence", "gold", "others disagree"]
+    table = table_of(*columns, *(["before"] if report.diff else []))
+    for row in report.traces:
+        table.add_row(*_preview_cells(row), *([_before(row)] if report.diff else []))
+    screen.print(table)
+    if any(row.distribution for row in report.traces):
+        say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
+    outside = [row.outside for row in report.traces if row.outside is not None]
+    if outside:
+        share = percent(sum(outside) / len(outside))
+        say(f"[dim]{share} of the model's probability fell on none of the answers, on average[/]")
+    _examples(report.examples)
+    if report.diff:
+        _preview_diff(report)
+    say_stopped(report)
+
+
+def _preview_cells(row: Any) -> list[str]:
+    confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+    answer = clipped(row.answer or row.cause or "", 40)
+    vote = _colored_vote(row.vote or row.status, row.gold)
+    return [escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "", _dissent(row)]
+
+
+def _dissent(row: Any) -> str:
+    """Of the other rules that voted, those of another opinion."""
+    if not row.others or row.vote is None:
+        return ""
+    names = ", ".join(escape(name) for name in row.disagrees)
+    return f"{len(row.disagrees)} of {len(row.others)}" + (f": {names}" if names else "")
+
+
+def _before(row: Any) -> str:
+    if row.before is None or row.before == (row.vote or row.status):
+        return f"[dim]{escape(row.before or '')}[/]"
+    return f"[yellow]{escape(row.before)}[/]"
+
+
+def _preview_diff(report: Any) -> None:
+    colors = {"+": "green", "-": "red"}
+    for line in report.diff.lines[2:]:
+        color = colors.get(line[:1], "dim")
+        say(f"[{color}]{escape(line)}[/]")
+    of = counted(len(report.traces), "vote")
+    say(f"{report.diff.changed:,} of {of} differ from those of {report.diff.revision}")
+
+
+def _examples(examples: Iterable[Any], prefix: str = "") -> None:
+    for example in examples:
+        mark = (
+            "[green]as expected[/]" if example.passed else f"[red]votes {example.vote or example.status}[/]"
+        )
+        say(f"{escape(prefix)}example {example.number}, {example.expected}: {mark}")
+
+
+def _colored_vote(vote: str, gold: str | None) -> str:
+    if gold is None or vote in ("abstain", "malformed", "error"):
+        return escape(vote)
+    return f"[{'green' if vote == gold else 'red'}]{escape(vote)}[/]"
+
+
+def explain(report: Any) -> None:
+    """Nothing; where the rule is right and wrong, and what to do, is printed."""
+    say(
+        f"[bold]{escape(report.rule)}[/]: {escape(report.description)}" if report.description else report.rule
+    )
+    for one in report.models:
+        if len(report.models) > 1:
+            say("", f"asked of [bold]{escape(one.figures.model)}[/]")
+        _explain_one(one)
+
+
+def _explain_one(one: Any) -> None:
+    row = one.figures
+    right = (
+        "no gold yet"
+        if row.accuracy is None
+        else f"right {percent(row.accuracy)} ({ends_of(row)}) of the time"
+    )
+    say(f"{counted(row.votes, 'vote')} on {percent(row.coverage)} of the traces; {right}; {dollars(row.usd)}")
+    for said in one.labels:
+        judged = (
+            "" if said.precision is None else f", right {percent(said.precision)} of {said.judged:,} judged"
+        )
+        say(f"  {escape(said.label)}: {counted(said.votes, 'vote')}{judged}")
+    say(f"alone on {one.alone_total:,} traces; tips the majority on {one.decisive_total:,}")
+    for other in one.repeats:
+        say(f"says the same as {escape(other.rule)} on {percent(other.agreement)} of {other.shared:,} traces")
+    _shown_traces("where it is wrong, the surest first", one.wrong, one.wrong_total)
+    _shown_traces("where it alone speaks", one.alone, one.alone_total)
+    say("", *(f"[yellow]→[/] {escape(text)}" for text in one.suggestions))
+
+
+def _shown_traces(title: str, traces: Any, total: int) -> None:
+    if not traces:
+        return
+    table = table_of("trace", "says", "gold", ">sure", "the end of it", title=f"{title} ({total:,})")
+    for trace in traces:
+        sure = "" if trace.confidence is None else f"{trace.confidence:.2f}"
+        words = clipped(trace.text[-160:], 160)
+        table.add_row(escape(trace.trace_id), escape(trace.vote), escape(trace.gold or ""), sure, words)
+    say("")
+    screen.print(table)
+
+
+def suggest(report: Any) -> None:
+    """Nothing; the proposals are printed with what was measured of them."""
+    source = "gold" if report.source == "gold" else "what most rules say"
+    say(
+        f"[bold]{report.task}[/]: {counted(len(report.proposals), 'proposal')} from {report.labelled:,} traces, by {source}"
+    )
+    for one in report.proposals:
+        right = (
+            "never judged"
+            if one.accuracy is None
+            else f"right {percent(one.accuracy)} ({100 * one.low:.0f}-{100 * one.high:.0f}) of {one.judged:,} unseen"
+        )
+        say(
+            "",
+            f"[bold]{escape(one.path)}[/] votes {escape(one.label)} on {percent(one.coverage)} of the traces, {right}",
+        )
+        say(f"  {one.way}: {escape(', '.join(one.conditions))}")
+        if one.on_disputed is not None:
+            say(f"  it votes on {percent(one.on_disputed)} of the traces on which rules disagree")
+        if one.refused:
+            say(f"  [dim]the model did not confirm: {escape(', '.join(one.refused))}[/]")
+    if report.proposals:
+        say(
+            "",
+            f"{counted(report.calls, 'call')}, {dollars(report.usd)}. None is active: read them, and move what is good to rules/{report.task}/",
+        )
+    say_stopped(report)
