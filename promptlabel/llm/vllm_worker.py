@@ -19,6 +19,7 @@ import queue
 import sys
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from typing import Any, BinaryIO
 
 _LENGTH = 4
@@ -99,7 +100,7 @@ class Engine:
             self._pipes.send({"id": request.number, "status": 200, "body": request.completion()})
 
 
-class _Request:
+class _Request(ABC):
     """A request under way; its outputs by their place in it."""
 
     def __init__(self, number: int, body: dict[str, Any]) -> None:
@@ -108,13 +109,13 @@ class _Request:
         self.places: dict[str, int] = {}
         self.outputs: dict[int, Any] = {}
 
+    @abstractmethod
     def enqueue(self, llm: Any) -> list[str]:
         """The engine's names of what was put in line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choice(self, place: int, output: Any) -> dict[str, Any]:
         """The choice of one output."""
-        raise NotImplementedError
 
     def completion(self) -> dict[str, Any]:
         """The answer as OpenAI's servers give it."""
