@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import signal
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -23,13 +20,13 @@ from promptlabel.pipeline.asking import Asking, Wanted, by_model, connect_models
 from promptlabel.pipeline.batch_collecting import Collector, Harvest
 from promptlabel.pipeline.batch_filling import BatchFiller
 from promptlabel.pipeline.batch_log import Batch, BatchLog, Slot
+from promptlabel.pipeline.loop import on_interrupt
 from promptlabel.pipeline.progress import Traffic
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Vote
 from promptlabel.settings import CONFIGURATION_FILE
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CHUNKS_LOOKED_UP: Final = 16
 _FIRST_LOOK: Final = 1.0
 _LONGEST_LOOK: Final = 60.0
@@ -138,7 +135,7 @@ class BatchRun:
 
     async def begin(self, limit: int | None) -> None:
         """Nothing; batches that have ended are collected, and where files are used new ones are out."""
-        with _on_interrupt(self._interrupt):
+        with on_interrupt(self._interrupt):
             for batch in self._ours():
                 await self._resume(batch)
             await self._look()
@@ -156,7 +153,7 @@ class BatchRun:
         """Nothing, once all batches are collected, or the run is over for another reason that `report` names."""
         if self._options.submit and self._options.wait:
             self._writer.progress.watch(self._traffic)
-            with _on_interrupt(self._interrupt):
+            with on_interrupt(self._interrupt):
                 await self._wait()
         left = self._ours()
         if left and not self.report.stopped:
@@ -448,19 +445,3 @@ _NO_BATCHES: Final = "its provider takes no batch files: run without --batch, or
 
 def _batches(number: int) -> str:
     return "a batch" if number == 1 else f"{number:,} batches"
-
-
-@contextmanager
-def _on_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """While inside, an interrupt does this instead of tearing the run down."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, act)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sys
-from collections.abc import Coroutine, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 Result = TypeVar("Result")
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _COLLECTIONS: Final = (50_000, 50, 100)
 """Objects made between two searches for cyclic garbage, and how seldom older ones are searched."""
 
@@ -23,6 +26,22 @@ def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
         import uvloop
 
         return uvloop.run(work)
+
+
+@contextmanager
+def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
+    """While inside, an interrupt does this instead of tearing the run down; in the main thread, as signals need."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 @contextmanager

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -16,14 +13,13 @@ from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
 from promptlabel.llm.sender import Sender
 from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
+from promptlabel.pipeline.loop import on_interrupt
 from promptlabel.pipeline.progress import Traffic
 from promptlabel.pipeline.telemetry import tracing
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
 from promptlabel.store.contract import Store
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _FIRST_LOOK_UP: Final = 64
 _LONGEST_LOOK_UP: Final = 1024
@@ -158,7 +154,11 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
 async def _run(
     senders: Mapping[str, Sender], questions: Mapping[str, Questions], delivery: _Delivery
 ) -> list[SendReport]:
-    with _stopping_on_signals(tuple(senders.values())):
+    def stop() -> None:
+        for sender in senders.values():
+            sender.stop()
+
+    with on_interrupt(stop):
         return await asyncio.gather(
             *(
                 senders[name].run(delivery.jobs(asked.chunks), delivery.deliver)
@@ -190,24 +190,3 @@ def _summed(reports: Sequence[SendReport], cached: int) -> Sent:
         stopped=early.stopped,
         message=early.message,
     )
-
-
-@contextmanager
-def _stopping_on_signals(senders: Sequence[Sender]) -> Iterator[None]:
-    """While inside, an interrupt lets what is in flight finish instead of tearing the run down."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        for sender in senders:
-            sender.stop()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)

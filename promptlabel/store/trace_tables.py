@@ -59,6 +59,7 @@ def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
     Votes that took no request may rest on the signals they replace: they go, and are cast anew at no cost.
     """
     stage(commit.connection, "arriving_signals", rows)
+    commit.connection.execute(query("stage_stale_votes"))
     stale = sum_of(commit.connection, "sum_stale_votes")
     if stale.rows:
         commit.connection.execute(query("drop_stale_votes"))

@@ -1,5 +1,1 @@
-DELETE FROM cast_votes
-WHERE request IS NULL AND raw IS NULL AND place IN (
-    SELECT md5_number_lower(arriving.trace_id)
-    FROM arriving_signals AS arriving LEFT JOIN signals ON signals.place = md5_number_lower(arriving.trace_id)
-    WHERE arriving.signals IS DISTINCT FROM signals.signals)
+DELETE FROM cast_votes WHERE key IN (SELECT key FROM stale_votes)
