@@ -47,6 +47,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -505,16 +506,31 @@ def certify(
 )
 @_out
 @_eval
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
 @_on_votes
 def export(
-    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+    kind: str,
+    out: Path | None,
+    version: str,
+    least_confidence: float,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version), as_json)
+        written = export(workspace, kind, out, version, least_confidence=least_confidence)
+        _show("export", written, as_json)
 
 
 @commands.command()

@@ -22,13 +22,16 @@ from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
+from promptlabel.training.preferences import preference_rows
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 HUB: Final = "hf"
+PREFERENCES: Final = "preferences"
 
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
+    PREFERENCES: (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -56,22 +59,32 @@ class ExportReport:
     refused: tuple[Refusal, ...] = ()
 
 
-def export(workspace: Workspace, kind: str, out: Path | None = None, version: str = LATEST) -> ExportReport:
+def export(
+    workspace: Workspace,
+    kind: str,
+    out: Path | None = None,
+    version: str = LATEST,
+    *,
+    least_confidence: float = 0.5,
+) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
+        kind: training, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
             argilla, deepeval, langfuse, phoenix, jsonl or csv.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
+        least_confidence: preference pairs less sure than this are left out.
 
     Raises:
         InputError: for an unknown kind or version, or an ending the kind has no form for.
     """
     path = _checked_path(workspace, kind, out)
-    job = _Job(workspace, kind, version)
+    job = _Job(workspace, kind, version, least_confidence)
+    if kind == PREFERENCES and all(task.spec.kind != "pairwise" for task in workspace.tasks):
+        fail("preferences come of pairwise tasks: write `kind: pairwise` in task.yaml")
     if kind == HUB:
         rows = write_dataset(path, _hub_splits(job))
     else:
@@ -88,6 +101,7 @@ class _Job:
     workspace: Workspace
     kind: str
     version: str
+    least_confidence: float
     refused: list[Refusal] = field(default_factory=list)
     trained: dict[str, list[str]] = field(default_factory=dict)
 
@@ -129,6 +143,8 @@ def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
     workspace, kind = job.workspace, job.kind
     if kind == TRAINING:
         return (row.record() for row in job.noted(task, guarded_rows(workspace, task, job.refused)))
+    if kind == PREFERENCES:
+        return _preferences(job, task)
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
@@ -136,6 +152,20 @@ def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
     version, cases = _cases(workspace, task, job.version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, version, cases)
+
+
+def _preferences(job: _Job, task: Task) -> Iterator[Row]:
+    """The pairs of a pairwise task; none of another."""
+    if task.spec.kind != "pairwise":
+        return
+    first, second = task.labels[:2]
+    rows = guarded_rows(job.workspace, task, job.refused)
+    for pair in preference_rows(rows, (first, second), job.least_confidence):
+        if isinstance(pair, Refusal):
+            job.refused.append(pair)
+        else:
+            job.trained.setdefault(task.name, []).append(pair.trace.trace_id)
+            yield pair.record()
 
 
 def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
@@ -165,7 +195,11 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     picks = {pick.trace_id: pick for pick in store.queue(task.name)}
     decisions = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     wanted = picks.keys() | decisions.keys()
-    known = {one.trace_id: one for one in posteriors(store.posteriors(task.name)) if one.trace_id in wanted}
+    known = {
+        one.trace_id: one
+        for one in posteriors(store.posteriors(task.name), task.spec.kind)
+        if one.trace_id in wanted
+    }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))

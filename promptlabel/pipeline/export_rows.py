@@ -11,7 +11,7 @@ from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import EvalVersion, read_versions
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Posterior
+from promptlabel.records import Posterior, TaskKind
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
@@ -41,7 +41,7 @@ def vote_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
 
 def posterior_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The posteriors of the task's last fit."""
-    for posterior in posteriors(workspace.store.posteriors(task.name)):
+    for posterior in posteriors(workspace.store.posteriors(task.name), task.spec.kind):
         yield {
             "trace_id": posterior.trace_id,
             "task": task.name,
@@ -91,12 +91,12 @@ def guarded_rows(workspace: Workspace, task: Task, refused: list[Refusal]) -> It
             yield item
 
 
-def posteriors(table: PosteriorTable | None) -> Iterator[Posterior]:
+def posteriors(table: PosteriorTable | None, kind: TaskKind = "one") -> Iterator[Posterior]:
     """The rows of a fit as records; none before the first fit."""
     if table is None:
         return
     for trace_id, probs in zip(table.trace_ids, table.probs, strict=True):
-        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)))
+        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)), kind)
 
 
 def frozen_versions(workspace: Workspace) -> tuple[EvalVersion, ...]:
@@ -108,17 +108,28 @@ def frozen_versions(workspace: Workspace) -> tuple[EvalVersion, ...]:
 
 def _labels(workspace: Workspace, task: Task) -> Labels:
     store = workspace.store
-    fitted, votes = store.posteriors(task.name), store.vote_table(task.name, task.labels)
+    fitted = store.posteriors(task.name)
     decisions = decide(store.reviews(task.name), store.gold(task.name))
-    voted = np.any(votes.votes >= 0, axis=1).tolist()
     return Labels(
         task=task.name,
         names=tuple(task.labels),
-        posteriors={posterior.trace_id: posterior for posterior in posteriors(fitted)},
+        posteriors={one.trace_id: one for one in posteriors(fitted, task.spec.kind)},
         fitted_at=fitted.fitted_at if fitted else None,
         decisions={decision.trace_id: decision for decision in decisions},
-        covered={trace_id for trace_id, covered in zip(votes.trace_ids, voted, strict=True) if covered},
+        covered=_covered(workspace, task),
+        kind=task.spec.kind,
     )
+
+
+def _covered(workspace: Workspace, task: Task) -> set[str]:
+    """The traces on which at least one rule voted."""
+    if task.spec.kind == "several":
+        votes = workspace.store.label_votes(task.name, task.labels)
+        ids, voted = votes.trace_ids, ~np.isnan(votes.applies).all(axis=(1, 2))
+    else:
+        table = workspace.store.vote_table(task.name, task.labels)
+        ids, voted = table.trace_ids, np.any(table.votes >= 0, axis=1)
+    return {trace_id for trace_id, covered in zip(ids, voted.tolist(), strict=True) if covered}
 
 
 def _overlap(workspace: Workspace) -> EvalOverlap:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from promptlabel.evals.freezing import Refusal
-from promptlabel.records import Posterior, Trace, trace_record
+from promptlabel.label_sets import set_members
+from promptlabel.records import Posterior, TaskKind, Trace, trace_record
 from promptlabel.review.adjudication import Decision
 from promptlabel.training.guard import NO_VOTE, EvalOverlap, guarded
 
@@ -66,6 +67,15 @@ class Labels:
     fitted_at: datetime | None
     decisions: Mapping[str, Decision]
     covered: Container[str]
+    kind: TaskKind = "one"
+
+    def members(self, label: str) -> tuple[str, ...]:
+        """The labels that a decision gave: one, or where several may apply those of its set."""
+        return set_members(label) if self.kind == "several" else (label,)
+
+    def knows(self, label: str) -> bool:
+        """Whether the task has the decision's labels."""
+        return all(name in self.names for name in self.members(label))
 
 
 def training_rows(
@@ -78,8 +88,9 @@ def training_rows(
 
 def _row(trace: Trace, labels: Labels) -> TrainingRow | None:
     decision = labels.decisions.get(trace.trace_id)
-    if decision is not None and decision.blind and decision.label in labels.names:
-        probs = {name: float(name == decision.label) for name in labels.names}
+    if decision is not None and decision.blind and labels.knows(decision.label):
+        given = labels.members(decision.label)
+        probs = {name: float(name in given) for name in labels.names}
         return TrainingRow(trace, labels.task, decision.label, probs, 1.0, "gold", decision.at)
     posterior = labels.posteriors.get(trace.trace_id)
     if posterior is None or labels.fitted_at is None or trace.trace_id not in labels.covered:
