@@ -27,6 +27,12 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_batch = click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+_detach = click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 _progress = click.option(
     "--progress",
     "way",
@@ -218,12 +224,8 @@ def plan(
 @_rule
 @_limit
 @_progress
-@click.option(
-    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
-)
-@click.option(
-    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
-)
+@_batch
+@_detach
 @_on_votes
 def vote(
     rules: tuple[str, ...],
@@ -254,9 +256,20 @@ def vote(
 @commands.command()
 @_rule
 @_progress
+@_batch
+@_detach
 @_on_votes
-def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(
+    rules: tuple[str, ...],
+    way: Way,
+    batch: bool,
+    detach: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Ask again where answers failed."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import showing_progress
@@ -265,7 +278,8 @@ def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...
         open_workspace(project, tasks, lean=True) as workspace,
         showing_progress(way, as_json=as_json) as progress,
     ):
-        result = retry(workspace, rules=rules, progress=progress)
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = retry(workspace, rules=rules, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 
