@@ -518,18 +518,57 @@ def certify(
     type=click.Choice(_EXPORTS),
     help="What to write.",
 )
+@click.option(
+    "--for",
+    "students",
+    multiple=True,
+    metavar="MODEL",
+    help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
+)
 @_out
 @_eval
 @_on_votes
 def export(
-    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+    kind: str,
+    students: tuple[str, ...],
+    out: Path | None,
+    version: str,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version), as_json)
+        _show("export", export(workspace, kind, out, version, students), as_json)
+
+
+@commands.command()
+@click.option(
+    "--human",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="The share of each cycle's traffic that people review.",
+)
+@click.option("--cycles", type=click.IntRange(1, 100), default=12, show_default=True, help="How many cycles.")
+@click.option("--runs", type=click.IntRange(2, 100), default=5, show_default=True, help="How many splits.")
+@_on_votes
+def simulate(
+    human: float, cycles: int, runs: int, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what training on its own labels would do to a model, on the project's traces."""
+    from promptlabel.pipeline.simulate import simulate_cycles
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        made = [
+            simulate_cycles(workspace, task, human=human, cycles=cycles, runs=runs)
+            for task in workspace.tasks
+        ]
+    _show("simulate", made, as_json)
 
 
 @commands.command()

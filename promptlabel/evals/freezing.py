@@ -40,6 +40,7 @@ class Refusal:
         similarity: of the pair, 1 for the same text.
         text: the beginning of the trace's text, where it is a duplicate.
         match_text: the beginning of what it repeats.
+        chain: the steps from a recycled label back to the model that it would train.
     """
 
     trace_id: str
@@ -48,6 +49,7 @@ class Refusal:
     similarity: float | None = None
     text: str | None = None
     match_text: str | None = None
+    chain: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, trace: Trace, match: Match, same: str = SAME_TEXT, near: str = NEAR_TEXT) -> Self:
