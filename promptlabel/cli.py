@@ -364,18 +364,31 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--reviewer", default="reviewer", show_default=True, help="The name of the first reviewer.")
 @click.option(
-    "--reviewers", type=click.IntRange(min=1), default=1, show_default=True, help="Reviewers a trace."
+    "--reviewers",
+    type=click.IntRange(1, 10),
+    help="Reviewers a trace (default: `review.reviewers` of promptlabel.yaml).",
+)
+@click.option(
+    "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
 )
 @_on_votes
 def review(
-    port: int, reviewer: str, reviewers: int, project: Path, tasks: tuple[str, ...], as_json: bool
+    port: int,
+    reviewer: str,
+    reviewers: int | None,
+    invited: tuple[str, ...],
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Serve the reviewers' page."""
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.web.serving import serve
 
     with open_workspace(project, tasks) as workspace:
-        serve(workspace, port=port, reviewer=reviewer, reviewers_per_item=reviewers, as_json=as_json)
+        settings = workspace.project.settings.review
+        chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
+        serve(workspace, port=port, reviewer=reviewer, invited=invited, review=chosen, as_json=as_json)
 
 
 @commands.command()
