@@ -11,14 +11,15 @@ from scipy.special import softmax
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import row_losses
 from promptlabel.labelmodel.cross_fitting import Balance, held_out_proba
-from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns
+from promptlabel.labelmodel.ordered import Labels
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.pool import weighted_mean
 
 BLEND = "blend"
 BOOTSTRAPS, SEED = 200, 0
 LEAST_SHARE = 0.01
 
-Losses = Callable[[FloatArray, IntArray], FloatArray]
+Losses = Callable[[FloatArray, Labels], FloatArray]
 Candidates = Mapping[str, Callable[[], Estimator]]
 
 

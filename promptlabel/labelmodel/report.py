@@ -18,13 +18,14 @@ from promptlabel.labelmodel.calibration import (
     row_losses,
 )
 from promptlabel.labelmodel.ordered import (
+    Labels,
     mean_distance,
     median_class,
     quadratic_kappa,
     ranked_probability_score,
     threshold_losses,
 )
-from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns
+from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.structure import class_shares, overruled, vote_shares
 from promptlabel.records import JsonValue
 from promptlabel.votes.dependence import Dependence
@@ -38,7 +39,7 @@ class Scoring:
     """How predictions are scored: the figures to report, and the loss of each row that the gate chooses by."""
 
     measure: Measure
-    losses: Callable[[FloatArray, IntArray], FloatArray]
+    losses: Callable[[FloatArray, Labels], FloatArray]
 
 
 BASELINES = ("majority", "best rule")

@@ -28,6 +28,19 @@ from promptlabel.votes.positions import PositionBias
 
 
 @dataclass(frozen=True, slots=True)
+class OrderedFigures:
+    """Labels in order beside gold.
+
+    Attributes:
+        distance: how many classes off on average.
+        kappa: agreement beyond chance, misses weighed by their squared distance; None where it is not defined.
+    """
+
+    distance: float
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleRow:
     """One rule and model; shares are of all traces, accuracy and its interval None without gold.
 
@@ -35,8 +48,7 @@ class RuleRow:
 
     Attributes:
         position: of a pairwise rule that was asked, what the order of the outputs does to its answers.
-        distance: of ordered labels, how many classes its votes are off on average; None for others and without gold.
-        kappa: likewise the agreement with gold beyond chance, misses weighed by their squared distance.
+        ordered: how far off its votes are, of labels in order and where there is gold.
         usd_per_useful_vote: what a vote that is right has cost, None where nothing is known to be right.
         adds: how much lower the log-loss of all rules together is on gold with this one, in nats; None with little gold.
         advice: whether to keep, pay for, fix or drop it, ``unknown`` with little gold.
@@ -59,8 +71,7 @@ class RuleRow:
     adds: float | None
     advice: Advice
     position: PositionBias | None = None
-    distance: float | None = None
-    kappa: float | None = None
+    ordered: OrderedFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,7 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
         replace(
             _row(rule, analysis, column, costs[column], worths.get(column)),
             position=bias.get(rule),
-            **(
-                _in_order(table.votes[:, column], gold, len(table.labels))
-                if task.spec.kind == "ordered"
-                else {}
-            ),
+            ordered=_in_order(task, table.votes[:, column], gold),
         )
         for column, rule in enumerate(table.rules)
     )
@@ -126,9 +133,7 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
 def _material(
     workspace: Workspace, task: Task
 ) -> tuple[VoteTable, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The votes, the gold beside them, and whether each was drawn at random; with a row for each label of a trace
-    where several may apply.
-    """
+    """The votes, the gold beside them, and whether each was drawn at random; where several labels may apply, a row each."""
     if task.spec.kind != "several":
         table = vote_table(workspace, task)
         return table, gold_column(workspace, task, table), drawn_at_random(workspace, task, table.trace_ids)
@@ -138,16 +143,14 @@ def _material(
     return flat, gold, np.repeat(drawn_at_random(workspace, task, votes.trace_ids), len(task.labels))
 
 
-def _in_order(
-    votes: npt.NDArray[np.int8], gold: npt.NDArray[np.int64], n_classes: int
-) -> dict[str, float | None]:
-    """How far off a rule's votes are where there is gold."""
+def _in_order(task: Task, votes: npt.NDArray[np.int8], gold: npt.NDArray[np.int64]) -> OrderedFigures | None:
+    """How far off a rule's votes are where there is gold, of labels in order."""
     judged = (votes >= 0) & (gold >= 0)
-    if not judged.any():
-        return {}
+    if task.spec.kind != "ordered" or not judged.any():
+        return None
     said, given = votes[judged].astype(np.int64), gold[judged]
-    kappa = quadratic_kappa(said, given, n_classes)
-    return {"distance": mean_distance(said, given), "kappa": _known(np.float64(kappa))}
+    kappa = np.float64(quadratic_kappa(said, given, len(task.labels)))
+    return OrderedFigures(mean_distance(said, given), _known(kappa))
 
 
 def _families(rules: Sequence[RegisteredRule]) -> dict[str, list[int]]:

@@ -18,7 +18,7 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, JsonValue
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
-from promptlabel.store.contract import PosteriorTable, VoteTable
+from promptlabel.store.contract import LabelVotes, PosteriorTable, VoteTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,30 @@ def model_of(task: Task, method: Method) -> LabelModel:
 def _fit_sets(workspace: Workspace, task: Task, method: Method) -> _Found:
     """One two-class model a label."""
     votes = workspace.store.label_votes(task.name, task.labels)
-    said = marks(votes.applies)
-    _require_votes(task, votes.trace_ids, bool((said >= 0).any()))
+    _require_votes(task, votes.trace_ids, bool((marks(votes.applies) >= 0).any()))
     gold = gold_sets(workspace, task, votes.trace_ids)
+    model, probs = fit_sets(workspace, task, method, votes, gold)
+    taught = [name for name, label in zip(votes.trace_ids, gold[:, 0].tolist(), strict=True) if label >= 0]
+    by_label: Mapping[str, JsonValue] = dict(zip(task.labels, model.report, strict=True))
+    reason = f"one model for each of {len(task.labels)} labels"
+    return _Found(votes.trace_ids, probs, taught, chosen_of(model), {"reason": reason, "labels": by_label})
+
+
+def fit_sets(
+    workspace: Workspace, task: Task, method: Method, votes: LabelVotes, gold: npt.NDArray[np.int64]
+) -> tuple[SeveralLabels, npt.NDArray[np.float64]]:
+    """One two-class model a label, fitted on these votes and this gold ``[n, L]``, and its posteriors ``[n, L]``."""
+    said, soft = marks(votes.applies), soft_marks(votes)
     text = texts_for(workspace, task, method, gold)
     random = drawn_at_random(workspace, task, votes.trace_ids)
     model = SeveralLabels(len(task.labels), method=method, shares=balance_of(task))
-    model.fit(said, gold=gold, text=text, soft=soft_marks(votes), random=random)
-    probs = model.predict_proba(said, text=text, soft=soft_marks(votes))
-    taught = [name for name, label in zip(votes.trace_ids, gold[:, 0].tolist(), strict=True) if label >= 0]
-    chosen = {one.chosen for one in model.models}
-    by_label: Mapping[str, JsonValue] = dict(zip(task.labels, model.report, strict=True))
-    reason = f"one model for each of {len(task.labels)} labels"
-    return _Found(
-        votes.trace_ids, probs, taught, ", ".join(sorted(chosen)), {"reason": reason, "labels": by_label}
-    )
+    model.fit(said, gold=gold, text=text, soft=soft, random=random)
+    return model, model.predict_proba(said, text=text, soft=soft)
+
+
+def chosen_of(model: SeveralLabels) -> str:
+    """What was taken for the labels, each name once."""
+    return ", ".join(sorted({one.chosen for one in model.models}))
 
 
 def gold_sets(workspace: Workspace, task: Task, trace_ids: Sequence[str]) -> npt.NDArray[np.int64]:

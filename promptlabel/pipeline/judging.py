@@ -118,7 +118,7 @@ class Judge:
         rows = np.array([self._row_of[name] for name in names], dtype=np.int64)
         column = np.full(len(self.table.trace_ids), ABSTAIN, dtype=np.int64)
         column[rows] = self._labels(seen)
-        method = _method(self.fitted)
+        method = fitted_method(self.fitted)
         texts = texts_for(self.workspace, self.task, method, column)
         probs = np.empty((len(rows), len(self.task.labels)))
         for fold in range(min(FOLDS, len(rows))):
@@ -190,7 +190,7 @@ class SetJudge(Judge):
     def _shares_without(self, gold: Indices, held: Indices) -> Floats:
         taught = gold.copy()
         taught[held] = ABSTAIN
-        said, soft, method = marks(self.votes.applies), soft_marks(self.votes), _method(self.fitted)
+        said, soft, method = marks(self.votes.applies), soft_marks(self.votes), fitted_method(self.fitted)
         texts = texts_for(self.workspace, self.labelled, method, taught)
         random = drawn_at_random(self.workspace, self.labelled, self.votes.trace_ids)
         model = SeveralLabels(len(self.labelled.labels), method=method, shares=balance_of(self.labelled))
@@ -236,7 +236,7 @@ def _decided_sets(workspace: Workspace, task: Task) -> list[Decision]:
     return [replace(one, label=name) for one in decided if (name := known_label(task, one.label)) is not None]
 
 
-def _method(fitted: PosteriorTable) -> Method:
+def fitted_method(fitted: PosteriorTable) -> Method:
     """How the stored fit was asked for: the gate chooses again in every fold where it chose then."""
     asked = fitted.report.get("asked")
     return next((method for method in get_args(Method) if method == asked), "auto")

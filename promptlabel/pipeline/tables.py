@@ -87,6 +87,13 @@ def flat_table(votes: LabelVotes) -> VoteTable:
     )
 
 
+def spoken_table(votes: LabelVotes) -> VoteTable:
+    """For each trace and rule whether it has said anything: 0 where it has, -1 where not."""
+    spoke = ~np.isnan(votes.applies).all(axis=2)
+    said = np.where(spoke, 0, ABSTAIN).astype(np.int8)
+    return VoteTable(votes.task, votes.labels, votes.rules, votes.trace_ids, said, {})
+
+
 def contested(votes: LabelVotes, probs: Floats) -> tuple[VoteTable, Floats, list[str]]:
     """Each trace by its least certain label: votes on whether that one applies, probabilities ``[n, 2]``, its name."""
     chosen = np.abs(probs - 0.5).argmin(axis=1)

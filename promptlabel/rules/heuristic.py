@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, overload
@@ -18,11 +18,16 @@ LabelFunction: TypeAlias = Callable[[Trace], str | None]
 
 
 class HeuristicError(PromptlabelError):
-    """A heuristic raised, or returned what is not a label; names the rule and the trace, whose cell alone fails."""
+    """A heuristic raised, or returned what is not a label; names the rule and the trace, whose cell alone fails.
+
+    Attributes:
+        cause: what went wrong, without the trace it went wrong on.
+    """
 
     def __init__(self, rule: str, trace_id: str, cause: str) -> None:
         self.rule = rule
         self.trace_id = trace_id
+        self.cause = cause
         super().__init__(f"heuristic {rule}, trace {trace_id}: {cause}")
 
 
@@ -208,7 +213,7 @@ class Heuristic:
             return None
         if isinstance(said, str) and said == NONE:
             return dict.fromkeys(self.labels, 0.0)
-        if not isinstance(said, str | Mapping | Set | Sequence):
+        if not isinstance(said, Collection):
             raise HeuristicError(
                 self.name, trace.trace_id, f"{said!r} is no label, list of labels or mapping of them"
             )
