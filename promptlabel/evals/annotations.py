@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from promptlabel.records import Pick, Posterior, Trace
+from promptlabel.label_sets import set_members
+from promptlabel.records import Pick, Posterior, TaskKind, Trace
 from promptlabel.review.adjudication import Decision
 
 Row: TypeAlias = dict[str, Any]
@@ -24,6 +25,15 @@ class Annotated:
     posterior: Posterior | None = None
     decision: Decision | None = None
     pick: Pick | None = None
+    kind: TaskKind = "one"
+
+    def labels(self, label: str) -> list[str]:
+        """The label, or where several may apply those of its set."""
+        return list(set_members(label)) if self.kind == "several" else [label]
+
+    def value(self, label: str) -> str | list[str]:
+        """What Argilla takes for the label: of a set, as a ``MultiLabelQuestion`` does, the list."""
+        return self.labels(label) if self.kind == "several" else label
 
 
 def labelstudio_tasks(items: Iterable[Annotated]) -> list[Row]:
@@ -48,8 +58,8 @@ def argilla_records(items: Iterable[Annotated]) -> list[Row]:
             "id": item.trace.trace_id,
             "fields": {"text": item.trace.transcript},
             "metadata": _metadata(item),
-            "suggestions": {item.task: _suggestion(item.posterior)} if item.posterior else {},
-            "responses": {item.task: _responses(item.decision)} if item.decision else {},
+            "suggestions": {item.task: _suggestion(item, item.posterior)} if item.posterior else {},
+            "responses": {item.task: _responses(item, item.decision)} if item.decision else {},
             "vectors": {},
         }
         for item in items
@@ -90,16 +100,16 @@ def _choice(item: Annotated, label: str, part: str) -> Row:
         "from_name": item.task,
         "to_name": "text",
         "type": "choices",
-        "value": {"choices": [label]},
+        "value": {"choices": item.labels(label)},
     }
 
 
-def _suggestion(posterior: Posterior) -> Row:
-    return {"value": posterior.label, "score": posterior.confidence, "agent": AGENT}
+def _suggestion(item: Annotated, posterior: Posterior) -> Row:
+    return {"value": item.value(posterior.label), "score": posterior.confidence, "agent": AGENT}
 
 
-def _responses(decision: Decision) -> list[Row]:
+def _responses(item: Annotated, decision: Decision) -> list[Row]:
     return [
-        {"value": decision.label, "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
+        {"value": item.value(decision.label), "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
         for reviewer in decision.reviewers
     ]

@@ -66,7 +66,7 @@ TOPIC_RULES = {
     "decode: logprobs\n",
     "all_of_them.yaml": 'prompt: "{{ trace.input }} Which apply?"\ndecode: json\n',
     "heuristics.py": "from promptlabel import heuristic\n\n\n@heuristic\ndef long(trace):\n"
-    "    return {'bug': len(trace.input) > 30, 'shipping': 'parcel' in trace.input}\n",
+    "    return {'bug': len(trace.input) > 36, 'shipping': 'parcel' in trace.input}\n",
 }
 TOPIC_SCRIPT = """\
 - {match: "(?s)refund.*want a refund", distribution: {"yes": 0.9, "no": 0.1}}
@@ -107,7 +107,7 @@ def test_a_vote_is_a_set_and_says_what_it_is_silent_about(topics):
     said = votes_on(workspace, "t001")
     assert said["all_of_them"] == ("refund, shipping", {"refund": 1.0, "shipping": 1.0, "bug": 0.0})
     assert said["words"] == ("refund, shipping", {"refund": 1.0, "shipping": 1.0})
-    assert said["long"] == ("shipping, bug", {"shipping": 1.0, "bug": 1.0})
+    assert said["long"] == ("shipping", {"shipping": 1.0, "bug": 0.0})
     assert said["asks_refund"][0] == "refund"
     assert said["asks_refund"][1] == pytest.approx({"refund": 0.9})
     assert votes_on(workspace, "t000")["words"] == ("none", {"refund": 0.0, "shipping": 0.0, "bug": 0.0})
@@ -161,7 +161,7 @@ def test_analysis_counts_what_is_said_of_each_label(topics):
     assert rows["all_of_them"].coverage == 1.0
     assert rows["all_of_them"].accuracy == 1.0
     assert rows["asks_refund"].coverage == pytest.approx(1 / 3)
-    assert rows["long"].accuracy < 1.0
+    assert rows["long"].coverage == pytest.approx(2 / 3)
 
 
 def test_what_does_not_know_sets_says_so(topics):
