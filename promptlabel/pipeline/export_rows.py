@@ -107,6 +107,7 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "provenance": "VARCHAR[]",
         "input": "VARCHAR",
         "output": "VARCHAR",
+        "outputs": "VARCHAR[]",
         "messages": _MESSAGES,
     },
     "votes": {
