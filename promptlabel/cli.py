@@ -54,6 +54,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -540,12 +541,21 @@ def certify(
 )
 @_out
 @_eval
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
 @_on_votes
 def export(
     kind: str,
     students: tuple[str, ...],
     out: Path | None,
     version: str,
+    least_confidence: float,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -555,7 +565,8 @@ def export(
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version, students), as_json)
+        written = export(workspace, kind, out, version, students, least_confidence=least_confidence)
+        _show("export", written, as_json)
 
 
 @commands.command()

@@ -22,6 +22,7 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
+from promptlabel.training.preferences import Pairs
 from promptlabel.training.provenance import ExportRecord
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
@@ -30,6 +31,7 @@ HUB: Final = "hf"
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
+    "preferences": (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -47,7 +49,8 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 UNFROZEN: Final = "unfrozen"
 
 
-TRAINING_KINDS: Final = (TRAINING, HUB)
+PREFERENCES: Final = "preferences"
+TRAINING_KINDS: Final = (TRAINING, HUB, PREFERENCES)
 """What models are trained on: these pass the guards and are remembered."""
 
 
@@ -74,17 +77,20 @@ def export(
     out: Path | None = None,
     version: str = LATEST,
     students: Sequence[str] = (),
+    *,
+    least_confidence: float = 0.5,
 ) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
+        kind: training, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
             argilla, deepeval, langfuse, phoenix, jsonl or csv.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
         students: the models that are to be trained on it; by default those that are `trained_on` something.
+        least_confidence: preference pairs less sure than this are left out.
 
     Raises:
         InputError: for an unknown kind, version or model, or an ending the kind has no form for.
@@ -98,7 +104,10 @@ def export(
             str(path), _write_rows(path, _rows(workspace, kind, version), kind, workspace.tasks), kind
         )
     made = TrainingExport(workspace, lineage_of(workspace, students))
-    rows = _write_training(path, made, kind, version)
+    if kind == PREFERENCES:
+        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
+    else:
+        rows = _write_training(path, made, kind, version)
     record = made.finish(path)
     refused = tuple(one for _, one in made.refused)
     return ExportReport(str(path), rows, kind, refused, str(refused_path(path)) if refused else None, record)
@@ -109,6 +118,17 @@ def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -
         return write_dataset(path, made.ending_well(_hub_splits(made, version)))
     rows = (row.record() for task in made.workspace.tasks for row in made.rows(task))
     return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, made.workspace.tasks)
+
+
+def _pairs(made: TrainingExport, least: float) -> Iterator[Row]:
+    """The preference pairs of the pairwise tasks."""
+    tasks = [task for task in made.workspace.tasks if task.spec.kind == "pairwise"]
+    if not tasks:
+        fail("preferences come of pairwise tasks: write `kind: pairwise` in task.yaml")
+    for task in tasks:
+        first, second = task.labels[:2]
+        pairs = Pairs((first, second), least)
+        yield from (pairs.record(row) for row in made.rows(task, pairs.refusal))
 
 
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
@@ -174,7 +194,11 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     picks = {pick.trace_id: pick for pick in store.queue(task.name)}
     decisions = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     wanted = picks.keys() | decisions.keys()
-    known = {one.trace_id: one for one in posteriors(store.posteriors(task.name)) if one.trace_id in wanted}
+    known = {
+        one.trace_id: one
+        for one in posteriors(store.posteriors(task.name), task.spec.kind)
+        if one.trace_id in wanted
+    }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))

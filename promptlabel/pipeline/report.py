@@ -37,6 +37,7 @@ from promptlabel.pipeline.freshening import beside_production
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
+from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
@@ -136,7 +137,7 @@ def _queue(store: Store, task: str) -> QueueFigures:
     return QueueFigures(
         waiting=Counter(pick.lane for pick in waiting),
         decided=len(store.queue(task)) - len(waiting),
-        first=tuple(waiting[:FIRST_ITEMS]),
+        first=tuple(replace(pick, reason=redacted(pick.reason)) for pick in waiting[:FIRST_ITEMS]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -52,13 +52,18 @@ class TrainingExport:
     def __post_init__(self) -> None:
         self._digest = sha256()
 
-    def rows(self, task: Task) -> Iterator[TrainingRow]:
-        """The task's training rows, streamed."""
+    def rows(
+        self, task: Task, refusal: Callable[[TrainingRow], Refusal | None] = lambda _: None
+    ) -> Iterator[TrainingRow]:
+        """The task's training rows, streamed; `refusal` says of one that passed the guards why it is unfit."""
         source, refused = TrainingSource(self.workspace, task, self.lineage), list[Refusal]()
         written = self._written.setdefault(task.name, _Written())
         self.set_aside |= source.set_aside
         self._origins.update(source.origins)
         for row in source.rows(refused):
+            if (unfit := refusal(row)) is not None:
+                refused.append(unfit)
+                continue
             written.ids.append(row.trace.trace_id)
             written.human += row.is_human
             self._digest.update(orjson.dumps([task.name, row.trace.trace_id, dict(row.probs)]))

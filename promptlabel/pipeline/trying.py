@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from promptlabel.label_sets import applying, set_name
 from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
 from promptlabel.pipeline.calibrating import calibrated, is_read_together
 from promptlabel.pipeline.casting import code_votes, request_digest
@@ -109,7 +110,8 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
 def _code_example(number: int, expected: str, said: object) -> ExampleRow:
     if isinstance(said, Exception):
         return ExampleRow(number, CODE_MODEL, expected, None, "error", passed=False)
-    label = said if isinstance(said, str) else None
+    label = set_name(applying(said), tuple(said)) if isinstance(said, Mapping) else said
+    label = label if isinstance(label, str) else None
     status: Status = "abstain" if label is None else "vote"
     return ExampleRow(number, CODE_MODEL, expected, label, status, expected == (label or status))
 

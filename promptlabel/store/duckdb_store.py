@@ -34,6 +34,7 @@ from promptlabel.store.connection import Connection, Row, connect, squeezed, sto
 from promptlabel.store.contract import (
     Added,
     DeadLetter,
+    LabelVotes,
     PosteriorTable,
     Spent,
     VoteTable,
@@ -187,6 +188,13 @@ class DuckDBStore:
 
         with store_errors():
             return vote_arrays.read_vote_table(self._reading(), task, labels)
+
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """See `Store.label_votes`."""
+        from promptlabel.store import vote_arrays
+
+        with store_errors():
+            return vote_arrays.read_label_votes(self._reading(), task, labels)
 
     def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
         """See `Store.count_votes`."""
