@@ -377,6 +377,17 @@ def review(
 
 
 @commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
 @click.option(
     "--draw",
     "reviews",
@@ -518,16 +529,27 @@ def certify(
 )
 @_out
 @_eval
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
-    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+    kind: str,
+    out: Path | None,
+    version: str,
+    suggestions: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version), as_json)
+        _show("export", export(workspace, kind, out, version, suggestions=suggestions), as_json)
 
 
 @commands.command()

@@ -56,7 +56,14 @@ class ExportReport:
     refused: tuple[Refusal, ...] = ()
 
 
-def export(workspace: Workspace, kind: str, out: Path | None = None, version: str = LATEST) -> ExportReport:
+def export(
+    workspace: Workspace,
+    kind: str,
+    out: Path | None = None,
+    version: str = LATEST,
+    *,
+    suggestions: bool = False,
+) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
@@ -66,12 +73,14 @@ def export(workspace: Workspace, kind: str, out: Path | None = None, version: st
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
+        suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
+            otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
         InputError: for an unknown kind or version, or an ending the kind has no form for.
     """
     path = _checked_path(workspace, kind, out)
-    job = _Job(workspace, kind, version)
+    job = _Job(workspace, kind, version, suggestions)
     if kind == HUB:
         rows = write_dataset(path, _hub_splits(job))
     else:
@@ -88,6 +97,7 @@ class _Job:
     workspace: Workspace
     kind: str
     version: str
+    suggestions: bool
     refused: list[Refusal] = field(default_factory=list)
     trained: dict[str, list[str]] = field(default_factory=dict)
 
@@ -132,7 +142,8 @@ def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
-        return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
+        annotated = _annotated(workspace, task) if job.suggestions else _waiting(workspace, task)
+        return ANNOTATION_FORMATS[kind](annotated)
     version, cases = _cases(workspace, task, job.version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, version, cases)
@@ -157,6 +168,13 @@ def _unfrozen(workspace: Workspace, task: Task) -> Iterator[Case]:
     for trace in store.traces(list(blind)):
         one = blind[trace.trace_id]
         yield Case(trace, task.name, one.label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
+
+
+def _waiting(workspace: Workspace, task: Task) -> Iterator[Annotated]:
+    """The undecided traces of the queue, in its order, and nothing that was made of them."""
+    ids = [pick.trace_id for pick in workspace.store.queue(task.name, undecided=True)]
+    found = {trace.trace_id: trace for trace in workspace.store.traces(ids)}
+    return (Annotated(found[trace_id], task.name) for trace_id in ids)
 
 
 def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
