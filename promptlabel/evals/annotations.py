@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from promptlabel.records import Pick, Posterior, Trace
 from promptlabel.review.adjudication import Decision
-from promptlabel.traces.annotations import result_id, user_id
+from promptlabel.traces.reviewed_elsewhere import result_id, user_id
 
 Row: TypeAlias = dict[str, Any]
 

@@ -30,8 +30,8 @@ class IngestReport:
     traces: Added
     events: Added
     gold: Added
-    reviews: Added
     signals: int
+    reviews: Added = _NOTHING
 
 
 def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> IngestReport:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from promptlabel.errors import Fault, InputError, fail, raise_if_any
 from promptlabel.records import Gold, JsonValue, ReviewEvent, Trace
-from promptlabel.traces import annotations, chatlog, langfuse, langsmith, spans
+from promptlabel.traces import chatlog, langfuse, langsmith, reviewed_elsewhere, spans
 from promptlabel.traces.field_map import FieldMap, Sourced
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.files import counts_lines, rows
@@ -30,8 +30,8 @@ class _Format(NamedTuple):
 
 _OF_THE_INTERFACE: Final = {"input", "output", "messages", "event", "label", "event_id"}
 _FOREIGN: Final = (
-    _Format("a Label Studio task", annotations.is_labelstudio, annotations.labelstudio_reviews),
-    _Format("an Argilla record", annotations.is_argilla, annotations.argilla_reviews),
+    _Format("a Label Studio task", reviewed_elsewhere.is_labelstudio, reviewed_elsewhere.labelstudio_reviews),
+    _Format("an Argilla record", reviewed_elsewhere.is_argilla, reviewed_elsewhere.argilla_reviews),
     _Format("an OpenTelemetry or OpenInference span", spans.recognises, spans.records),
     _Format("a LangSmith run", langsmith.recognises, langsmith.records),
     _Format("a logged chat call", chatlog.recognises, chatlog.records),

@@ -111,7 +111,7 @@ def _who(completed_by: JsonValue) -> str:
     return str(known) if isinstance(known, str) else f"labelstudio user {known}"
 
 
-def _only(choices: JsonValue) -> JsonValue:
+def _only(choices: JsonValue) -> str:
     """The only choice.
 
     Raises:
@@ -119,4 +119,4 @@ def _only(choices: JsonValue) -> JsonValue:
     """
     if not isinstance(choices, list) or len(choices) != 1:
         raise ValueError(f"{choices!r:.60}, where one choice is one label")
-    return choices[0]
+    return str(choices[0])
