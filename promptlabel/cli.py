@@ -393,6 +393,17 @@ def review(
 
 
 @commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
 @click.option(
     "--draw",
     "reviews",
@@ -549,6 +560,11 @@ def certify(
     show_default=True,
     help="Leave out preference pairs less sure than this.",
 )
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
     kind: str,
@@ -556,6 +572,7 @@ def export(
     out: Path | None,
     version: str,
     least_confidence: float,
+    suggestions: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -565,7 +582,15 @@ def export(
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        written = export(workspace, kind, out, version, students, least_confidence=least_confidence)
+        written = export(
+            workspace,
+            kind,
+            out,
+            version,
+            students,
+            least_confidence=least_confidence,
+            suggestions=suggestions,
+        )
         _show("export", written, as_json)
 
 

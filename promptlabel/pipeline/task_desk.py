@@ -84,6 +84,7 @@ class TaskDesk:
         """Nothing; the queue is the one stored now, and who leases a trace of it leases it still."""
         picks, opinions = self._store.queue(self._task.name), Opinions(self._store, self._task.name)
         with self._lock:
+            self._history = History(self._store.reviews(self._task.name))
             queue, probes = self._queue, self._probes
             self._take_queue(picks, opinions)
             self._queue.inherit(queue)

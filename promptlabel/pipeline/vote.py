@@ -16,6 +16,7 @@ from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
 from promptlabel.pipeline.sending import Questions, Sent, send_all
+from promptlabel.pipeline.turns import turn_to_ask
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
@@ -144,6 +145,17 @@ def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
 
 
 async def _cast(
+    workspace: Workspace,
+    rules: Sequence[str],
+    limit: int | None,
+    progress: Progress,
+    batching: Batching,
+) -> tuple[Mapping[Status, int], Sent]:
+    with turn_to_ask(workspace.project):
+        return await _cast_now(workspace, rules, limit, progress, batching)
+
+
+async def _cast_now(
     workspace: Workspace,
     rules: Sequence[str],
     limit: int | None,

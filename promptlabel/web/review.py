@@ -123,7 +123,7 @@ class _Pages:
         if name is None:
             return refused(422, "a name has 1 to 64 printable characters")
         response = JSONResponse({"reviewer": name})
-        self.sessions.sign_in(response, Person(name))
+        self.sessions.sign_in(response, Person(name, self._is_maintainer(request)))
         return response
 
     async def invite(self, request: Request) -> Response:

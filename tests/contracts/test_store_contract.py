@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -29,13 +30,31 @@ from store_samples import (
 
 from promptlabel.errors import InputError
 from promptlabel.records import Event, Gold, Message, Pick, Trace
+from promptlabel.store.borrowed import BorrowedStore
 from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
 from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.store.sharing import StoreServer
 
 Open = Callable[[], Store]
 
+
+class Lent(BorrowedStore):
+    """The embedded store through a socket, as another process would use it; its owner goes with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._owner = DuckDBStore(folder / "store.duckdb", folder / "journal")
+        self._server = StoreServer(self._owner, folder)
+        super().__init__(folder)
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+        self._owner.close()
+
+
 HOMES: dict[str, Callable[[Path], Store]] = {
     "duckdb": lambda folder: DuckDBStore(folder / "store.duckdb", folder / "journal"),
+    "lent": lambda folder: cast("Store", Lent(folder)),
 }
 
 
