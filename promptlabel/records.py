@@ -17,7 +17,7 @@ JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping
 Status: TypeAlias = Literal["vote", "abstain", "malformed", "error"]
 Decode: TypeAlias = Literal["logprobs", "json", "text"]
 RuleKind: TypeAlias = Literal["prompt", "heuristic", "signal"]
-ReviewAction: TypeAlias = Literal["label", "skip", "flag", "undo", "change"]
+ReviewAction: TypeAlias = Literal["label", "skip", "flag", "undo", "change", "adjudicate", "suggest", "told"]
 
 
 def digest(content: object) -> str:
@@ -260,6 +260,9 @@ class Pick:
 @dataclass(frozen=True, slots=True)
 class ReviewEvent:
     """One append-only event of a reviewer; `event_id` is the idempotency key the page made.
+
+    ``suggest`` and ``told`` say what the server showed the reviewer: a label that is wrong on purpose, and later
+    that it was.
 
     Attributes:
         blind: decided before the reviewer could see any vote; a ``change`` never is.

@@ -118,6 +118,31 @@ class Routing(StrictModel):
     audit: float = Field(default=0.2, gt=0, le=1, strict=False)
 
 
+class Review(StrictModel):
+    """How many people decide a trace, and how the page measures how far they can be trusted.
+
+    Attributes:
+        reviewers: independent reviewers of the traces that chance chooses; all others have one.
+        share: of the traces that have so many.
+        probes: share of decisions that are about traces whose label is known, mixed in unmarked.
+        suggestions: share of decisions after which a wrong suggestion is shown on purpose, on such traces.
+    """
+
+    reviewers: int = Field(default=1, ge=1, le=10)
+    share: float = Field(default=1.0, gt=0, le=1, strict=False)
+    probes: float = Field(default=0.0, ge=0, le=0.5, strict=False)
+    suggestions: float = Field(default=0.0, ge=0, le=0.5, strict=False)
+
+    @model_validator(mode="after")
+    def _probed(self) -> Review:
+        if self.suggestions > self.probes:
+            raise ValueError(
+                f"`suggestions` ({self.suggestions}) is more than `probes` ({self.probes}): "
+                "a suggestion is known to be wrong only where the label is known"
+            )
+        return self
+
+
 class Evals(StrictModel):
     """What frozen eval sets should be like; `least` and `most` count the cases of one category and month."""
 
@@ -149,6 +174,7 @@ class Settings(StrictModel):
     )
     budget: Budget = Budget()
     routing: Routing = Routing()
+    review: Review = Review()
     evals: Evals = Evals()
     training: Training = Training()
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from promptlabel.errors import ModelError, PromptlabelError
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
-from promptlabel.rules.heuristic import CodeRule
+from promptlabel.rules.heuristic import CodeRule, HeuristicError
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.votes.parsing import read_vote
 
@@ -89,4 +89,4 @@ def failed_vote(
 
 def _cause(error: PromptlabelError) -> str:
     """A model's cause word; else what went wrong, without the trace it went wrong on, so that equal causes group."""
-    return error.cause if isinstance(error, ModelError) else repr(error.__cause__ or error)
+    return error.cause if isinstance(error, ModelError | HeuristicError) else repr(error.__cause__ or error)

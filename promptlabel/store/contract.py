@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, runtime_checkable
 
 from promptlabel.records import (
     Answer,
@@ -134,7 +134,10 @@ class Store(Protocol):
         ...
 
     def traces_with_new_events(self) -> Sequence[str]:
-        """Ids of traces whose events or content arrived after their signals were last computed."""
+        """Ids of traces whose signals are out of date.
+
+        Events of theirs, or a trace of the same session or person, arrived after they were last computed.
+        """
         ...
 
     # --- rules and their votes
@@ -270,3 +273,12 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class ComputesSignals(Protocol):
+    """A store that computes signals where they lie, the same as `compute_signals` would."""
+
+    def update_signals(self) -> int:
+        """The number of traces whose signals were out of date and are computed anew."""
+        ...

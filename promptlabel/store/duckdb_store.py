@@ -128,7 +128,18 @@ class DuckDBStore:
 
     def traces_with_new_events(self) -> Sequence[str]:
         """See `Store.traces_with_new_events`."""
-        return [trace_id for (trace_id,) in self._read("traces_with_new_events")]
+        with self._reading().cursor() as cursor, store_errors():
+            trace_tables.stage_outdated(cursor)
+            return [trace_id for (trace_id,) in cursor.execute(query("traces_with_new_events")).fetchall()]
+
+    def update_signals(self) -> int:
+        """See `ComputesSignals.update_signals`."""
+        with self._reading().cursor() as cursor:
+            with store_errors():
+                outdated = trace_tables.stage_signals(cursor)
+            if outdated:
+                self._writer.do(Work(step=trace_tables.replace_signals, connection=cursor))
+            return outdated
 
     # --- rules and their votes
     def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
