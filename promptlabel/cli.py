@@ -556,6 +556,16 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
     sys.exit(result.exit_code)
 
 
+@commands.command()
+@click.argument("target", metavar="STORE")
+@_on_project
+def move(target: str, project: Path, as_json: bool) -> None:
+    """Carry the project's store to another home: postgresql://USER@HOST/DATABASE, or the path of a DuckDB file."""
+    from promptlabel.pipeline.move import move
+
+    _show("move", move(project, target), as_json)
+
+
 def _show(verb: str, result: object, as_json: bool) -> None:
     from promptlabel.terminal.showing import show
 

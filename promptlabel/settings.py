@@ -109,6 +109,19 @@ class Evals(StrictModel):
         return self
 
 
+class Engine(StrictModel):
+    """Where the work of a run is done: in this process, in several, or on a Ray cluster.
+
+    `workers` is how many shards are worked on at once (default: one a processor), `shard` how many traces one
+    holds, `address` the cluster (default: one made on this machine for the run).
+    """
+
+    executor: Literal["inline", "pool", "ray"] = "inline"
+    workers: int | None = Field(default=None, ge=1, le=4096)
+    shard: int = Field(default=20_000, ge=1)
+    address: str | None = None
+
+
 class Settings(StrictModel):
     """A parsed `promptlabel.yaml`."""
 
@@ -119,6 +132,7 @@ class Settings(StrictModel):
     budget: Budget = Budget()
     routing: Routing = Routing()
     evals: Evals = Evals()
+    engine: Engine = Engine()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
 from promptlabel.store.contract import Store
 
+SENDING: Final = "asking models"
+"""What one process at a time may do: the budget is reserved, and questions are chosen, by that one alone."""
+
 _FIRST_LOOK_UP: Final = 64
 _LONGEST_LOOK_UP: Final = 1024
 """Questions rendered and looked up at once: a look-up reads all stored requests, however few it is for."""

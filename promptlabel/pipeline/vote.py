@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
@@ -15,7 +16,7 @@ from promptlabel.pipeline.coding import cast_code_votes
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
-from promptlabel.pipeline.sending import Questions, Sent, send_all
+from promptlabel.pipeline.sending import SENDING, Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
@@ -153,17 +154,18 @@ async def _cast(
     writer = VoteWriter(workspace.store, progress)
     everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
     batches = BatchRun(workspace, everyone, writer, batching, rules=rules)
-    try:
-        for task in workspace.tasks:
-            cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
-        await batches.begin(limit)
-        inline = [asking for asking in asked if not batches.takes(asking)]
-        questions = _questions(workspace, inline, limit, batches)
-        with workspace.store.squeezed():
-            sent = await send_all(workspace, questions, writer)
-        await batches.end()
-    finally:
-        await batches.close()
+    with workspace.store.hold(SENDING) if everyone else nullcontext():
+        try:
+            for task in workspace.tasks:
+                cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
+            await batches.begin(limit)
+            inline = [asking for asking in asked if not batches.takes(asking)]
+            questions = _questions(workspace, inline, limit, batches)
+            with workspace.store.squeezed():
+                sent = await send_all(workspace, questions, writer)
+            await batches.end()
+        finally:
+            await batches.close()
     return writer.counts, sent.joined(batches.report, batches.cached)
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
 
 from promptlabel.records import (
     Answer,
@@ -28,6 +28,24 @@ if TYPE_CHECKING:
 
 UNSEEN: Final = 8192
 """The most votes that `Store.answers` may not know of yet."""
+
+
+PLACES: Final = 1 << 64
+
+
+class Part(NamedTuple):
+    """The traces whose place in the order of votes lies in the part of that number, from 0, of so many equal parts."""
+
+    number: int
+    of: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last place."""
+        return self.number * PLACES // self.of, (self.number + 1) * PLACES // self.of - 1
+
+
+WHOLE: Final = Part(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +108,18 @@ class DeadLetter:
     text: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """Who wants up to `count` of which traces for how many seconds; at most `places` reviewers may have one."""
+
+    task: str
+    reviewer: str
+    wanted: Sequence[str]
+    count: int
+    seconds: float
+    places: int = 1
+
+
 class Store(Protocol):
     """Durable storage of one project. Methods may be called from any thread; one writer serialises them."""
 
@@ -147,11 +177,12 @@ class Store(Protocol):
         ...
 
     def pending(
-        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
         """Traces, and sample indices, for which the rule has no vote row of any status.
 
-        They come in an order drawn by hashing the trace id, the same in every run, so that whatever part of
+        Of all traces or a part of them; the parts of a number are disjoint, about as large, and the same in
+        every home. They come in an order drawn by hashing the trace id, the same in every run, so that whatever part of
         them is done is a random sample.
         """
         ...
@@ -241,6 +272,14 @@ class Store(Protocol):
         """Labels by people as ingested (not those of the review page, which `reviews` holds)."""
         ...
 
+    def lease(self, asked: LeaseRequest) -> Sequence[str]:
+        """The queued traces, in the order they were wanted, that the reviewer alone has for so many seconds.
+
+        One who has a trace already has it anew. A store with one owner, whose queue knows all leases, grants
+        what is wanted.
+        """
+        ...
+
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:
         """Nothing; a small named value (last report, eval versions) is kept."""
@@ -248,6 +287,16 @@ class Store(Protocol):
 
     def state(self, name: str) -> JsonValue:
         """The named value, or None."""
+        ...
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """A context in which no other process is in one of that name; what is written in it proves that.
+
+        A process that was silent too long loses its hold to the next that asks, and is refused from then on.
+
+        Raises:
+            StoreError: if another process holds it; the message says which.
+        """
         ...
 
     def squeezed(self) -> AbstractContextManager[None]:

@@ -1,0 +1,191 @@
+"""Where shards are worked on: in this process, in a pool of processes, or on a Ray cluster.
+
+All three give the same results, though not in the same order. A shard whose worker died is worked on again: its
+work must be such that twice is as good as once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from promptlabel.errors import MissingExtraError, PromptlabelError
+from promptlabel.settings import Engine
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ATTEMPTS: Final = 4
+"""How often a shard is given to a worker before the run gives up on it."""
+_AHEAD: Final = 2
+"""Shards given out for each worker: one in work, one at hand."""
+_DIED: Final = (
+    "a worker died {times} times over the same shard, likely out of memory; what was voted is stored: lower"
+    " `engine.workers` or `engine.shard` in promptlabel.yaml and run this again"
+)
+
+
+class Executor(Protocol):
+    """Works on many items at once."""
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """The result for each item, as it comes; items are taken as there is room for them.
+
+        Raises:
+            PromptlabelError: if workers keep dying over an item; and whatever the work raised.
+        """
+        ...
+
+
+@contextmanager
+def executor_of(engine: Engine) -> Iterator[Executor]:
+    """The executor of the configuration, for as long as the block lasts.
+
+    Raises:
+        MissingExtraError: if it is Ray, and Ray is not installed.
+    """
+    if engine.executor == "pool":
+        yield Pool(engine.workers or os.cpu_count() or 1)
+    elif engine.executor == "ray":
+        with _ray(engine) as executor:
+            yield executor
+    else:
+        yield Inline()
+
+
+class Inline:
+    """One item after the other, in this process."""
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """See `Executor.map`."""
+        return map(work, items)
+
+
+@dataclass(slots=True)
+class _Given(Generic[Item]):
+    """An item in work, and how often it was given out."""
+
+    item: Item
+    times: int = 1
+
+
+class Pool:
+    """Processes of this machine, each started anew, so that none inherits locks or connections."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """See `Executor.map`."""
+        waiting, again = iter(items), deque[_Given[Item]]()
+        while True:
+            with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
+                running: dict[Future[Result], _Given[Item]] = {}
+                yield from self._run(pool, work, waiting, again, running)
+            if not running and not again:
+                return
+            again.extend(_once_more(given) for given in running.values())
+
+    def _run(
+        self,
+        pool: ProcessPoolExecutor,
+        work: Callable[[Item], Result],
+        waiting: Iterator[Item],
+        again: deque[_Given[Item]],
+        running: dict[Future[Result], _Given[Item]],
+    ) -> Iterator[Result]:
+        """Results until there are no more items, or the pool is broken: what is `running` then has to be done again."""
+        try:
+            while True:
+                while len(running) < _AHEAD * self._workers and (given := _next(waiting, again)):
+                    running[pool.submit(work, given.item)] = given
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    del running[future]
+                    yield result
+        except BrokenProcessPool:
+            return
+
+
+def _next(waiting: Iterator[Item], again: deque[_Given[Item]]) -> _Given[Item] | None:
+    if again:
+        return again.popleft()
+    for item in waiting:
+        return _Given(item)
+    return None
+
+
+def _once_more(given: _Given[Item]) -> _Given[Item]:
+    if given.times >= ATTEMPTS:
+        raise PromptlabelError(_DIED.format(times=given.times))
+    return _Given(given.item, given.times + 1)
+
+
+@contextmanager
+def _ray(engine: Engine) -> Iterator[Executor]:
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "engine.executor: ray, which spreads a run over machines,", "pip install 'promptlabel[ray]'"
+        ) from error
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(address=engine.address, num_cpus=None if engine.address else engine.workers, **_QUIET)
+    try:
+        yield Ray(ray, engine.workers)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+_QUIET: Final[dict[str, Any]] = {
+    "log_to_driver": False,
+    "logging_level": "WARNING",
+    "include_dashboard": False,
+}
+
+
+class Ray:
+    """Tasks on a Ray cluster; Ray itself gives a task to another node when one dies."""
+
+    def __init__(self, ray: Any, workers: int | None) -> None:
+        self._ray = ray
+        self._workers = workers
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """See `Executor.map`."""
+        remote = self._ray.remote(max_retries=ATTEMPTS - 1)(work)
+        waiting = iter(items)
+        running: list[Any] = []
+        while True:
+            room = _AHEAD * (self._workers or int(self._ray.cluster_resources().get("CPU", 1)))
+            while len(running) < room and (given := _next(waiting, deque())):
+                running.append(remote.remote(given.item))
+            if not running:
+                return
+            done, running = self._ray.wait(running)
+            yield from map(self._result, done)
+
+    def _result(self, reference: Any) -> Any:
+        exceptions = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            raise error.cause from None
+        except (
+            exceptions.WorkerCrashedError,
+            exceptions.NodeDiedError,
+            exceptions.OutOfMemoryError,
+            exceptions.ObjectLostError,
+        ) as error:
+            raise PromptlabelError(_DIED.format(times=ATTEMPTS)) from error
