@@ -54,8 +54,8 @@ def executor_of(engine: Engine) -> Iterator[Executor]:
     if engine.executor == "pool":
         yield Pool(engine.workers or os.cpu_count() or 1)
     elif engine.executor == "ray":
-        with _ray(engine) as executor:
-            yield executor
+        with ray_of(engine) as ray:
+            yield Ray(ray, engine.workers)
     else:
         yield Inline()
 
@@ -131,21 +131,27 @@ def _once_more(given: _Given[Item]) -> _Given[Item]:
 
 
 @contextmanager
-def _ray(engine: Engine) -> Iterator[Executor]:
+def ray_of(engine: Engine) -> Iterator[Any]:
+    """Ray, connected to the configured cluster or to one made here for as long as the block lasts.
+
+    Raises:
+        MissingExtraError: if Ray is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "engine.executor: ray, which spreads a run over machines,", "pip install 'promptlabel[ray]'"
         ) from error
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(address=engine.address, num_cpus=None if engine.address else engine.workers, **_QUIET)
+    if ray.is_initialized():
+        yield ray
+        return
+    ray.init(address=engine.address, num_cpus=None if engine.address else engine.workers, **_QUIET)
     try:
-        yield Ray(ray, engine.workers)
+        yield ray
     finally:
-        if ours:
-            ray.shutdown()
+        ray.shutdown()
 
 
 _QUIET: Final[dict[str, Any]] = {
@@ -174,18 +180,19 @@ class Ray:
             if not running:
                 return
             done, running = self._ray.wait(running)
-            yield from map(self._result, done)
+            for reference in done:
+                yield result_of(self._ray, reference)
 
-    def _result(self, reference: Any) -> Any:
-        exceptions = self._ray.exceptions
-        try:
-            return self._ray.get(reference)
-        except exceptions.RayTaskError as error:
-            raise error.cause from None
-        except (
-            exceptions.WorkerCrashedError,
-            exceptions.NodeDiedError,
-            exceptions.OutOfMemoryError,
-            exceptions.ObjectLostError,
-        ) as error:
-            raise PromptlabelError(_DIED.format(times=ATTEMPTS)) from error
+
+def result_of(ray: Any, reference: Any) -> Any:
+    """What the task returned.
+
+    Raises:
+        PromptlabelError: if its workers kept dying; and whatever the task raised.
+    """
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise PromptlabelError(_DIED.format(times=ATTEMPTS)) from error

@@ -71,3 +71,12 @@ class VoteWriter:
         else:
             if not written.done():
                 written.set_result(None)
+
+
+class CommittedVoteWriter(VoteWriter):
+    """Tells its callers to go on only when the store has what they put, so that this machine may be lost with its disk."""
+
+    async def put(self, vote: Vote | None, attempts: Sequence[Attempt] = ()) -> None:
+        """See `VoteWriter.put`."""
+        await super().put(vote, attempts)
+        await asyncio.to_thread(self.settle)
