@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import orjson
 
 ABSTAIN: Final = -1
 
+ORDER: Final = ("first", "second")
+"""What the two outputs that are compared are called, in the order shown."""
+
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Status: TypeAlias = Literal["vote", "abstain", "malformed", "error"]
 Decode: TypeAlias = Literal["logprobs", "json", "text"]
+TaskKind: TypeAlias = Literal["one", "several", "ordered", "pairwise"]
 RuleKind: TypeAlias = Literal["prompt", "heuristic", "signal"]
-ReviewAction: TypeAlias = Literal["label", "skip", "flag", "undo", "change"]
+ReviewAction: TypeAlias = Literal["label", "skip", "flag", "undo", "change", "adjudicate", "suggest", "told"]
 
 
 def digest(content: object) -> str:
@@ -47,7 +51,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Trace:
-    """One interaction of a product with a person, as it was logged, and the signals of its events."""
+    """One interaction of a product with a person, as it was logged, and the signals of its events.
+
+    Attributes:
+        outputs: the two outputs of one input that a pairwise task compares, in the order in which they were logged.
+    """
 
     trace_id: str
     timestamp: datetime | None = None
@@ -59,6 +67,7 @@ class Trace:
     user_id: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     def signal(self, name: str) -> float | None:
         """The value of a behavioural signal, or None where nothing was observed for this trace."""
@@ -73,6 +82,7 @@ class Trace:
             turns.insert(0, Message("user", self.input))
         if self.output is not None and self.output not in contents:
             turns.append(Message("assistant", self.output))
+        turns += map(Message, ORDER, self.outputs)
         return tuple(turns)
 
     @cached_property
@@ -93,6 +103,7 @@ def trace_record(trace: Trace) -> dict[str, Any]:
         "timestamp": trace.timestamp,
         "input": trace.input,
         "output": trace.output,
+        "outputs": list(trace.outputs),
         "messages": [message_record(message) for message in trace.messages],
         "category": trace.category,
         "session_id": trace.session_id,
@@ -134,7 +145,14 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A rendered prompt and the answers it admits; all a model needs to know."""
+    """A rendered prompt and the answers it admits; all a model needs to know.
+
+    Attributes:
+        several: whether any number of the answers may be given, none too; said by the class, not by a field, so that
+            the digests of all other questions are what they were.
+    """
+
+    several: ClassVar[bool] = False
 
     prompt: str
     answers: tuple[str, ...]
@@ -142,6 +160,13 @@ class Question:
     decode: Decode = "json"
     rationale: bool = False
     sample: int = 0
+
+
+class SetQuestion(Question):
+    """A question to which any number of its answers may be given."""
+
+    __slots__ = ()
+    several: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +202,8 @@ class Vote:
     Attributes:
         key: digest of rule meaning, model and parameters, trace content and sample index.
         request: digest of the request that was sent, shared by equal requests; None for code.
-        distribution: probability of each label after calibration, or None for a hard vote.
+        distribution: probability of each label after calibration, or None for a hard vote. Where several labels may
+            apply, of each label the rule speaks of the probability that it does.
         raw: the model's answer as received: the text, and the distribution over answers where there is one.
         cause: why there is no vote, for ``malformed`` and ``error``.
     """
@@ -260,6 +286,9 @@ class Pick:
 @dataclass(frozen=True, slots=True)
 class ReviewEvent:
     """One append-only event of a reviewer; `event_id` is the idempotency key the page made.
+
+    ``suggest`` and ``told`` say what the server showed the reviewer: a label that is wrong on purpose, and later
+    that it was.
 
     Attributes:
         blind: decided before the reviewer could see any vote; a ``change`` never is.

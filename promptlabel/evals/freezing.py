@@ -12,7 +12,7 @@ from promptlabel.evals.duplicates import Match, TextIndex, repeats_of_earlier
 from promptlabel.evals.periods import is_later, month
 from promptlabel.evals.versions import Case, EvalVersion, cases_bytes, content_hash, version_order
 from promptlabel.records import JsonValue, RegisteredRule, Trace
-from promptlabel.review.adjudication import ADJUDICATOR, Decision
+from promptlabel.review.adjudication import Decision
 from promptlabel.routing.lanes import CONFLICT, UNCERTAIN
 from promptlabel.routing.sampling import permanent_numbers
 
@@ -40,6 +40,7 @@ class Refusal:
         similarity: of the pair, 1 for the same text.
         text: the beginning of the trace's text, where it is a duplicate.
         match_text: the beginning of what it repeats.
+        chain: the steps from a recycled label back to the model that it would train.
     """
 
     trace_id: str
@@ -48,6 +49,7 @@ class Refusal:
     similarity: float | None = None
     text: str | None = None
     match_text: str | None = None
+    chain: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, trace: Trace, match: Match, same: str = SAME_TEXT, near: str = NEAR_TEXT) -> Self:
@@ -282,7 +284,7 @@ def _case(task: EvalTask, one: _Candidate, version: str, chance: float) -> Case:
 
 def _hard(task: EvalTask, decision: Decision) -> tuple[str, ...]:
     """Why the case is harder than most, as far as it is known."""
-    disputed = ADJUDICATOR in decision.reviewers and len(decision.reviewers) > 1
+    disputed = decision.adjudicator is not None and len(decision.reviewers) > 1
     return (
         *([decision.lane] if decision.lane in (UNCERTAIN, CONFLICT) else []),
         *([DISPUTED] if disputed else []),

@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from promptlabel.errors import ModelError, PromptlabelError
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
-from promptlabel.rules.heuristic import CodeRule
-from promptlabel.rules.prompt import PromptRule
+from promptlabel.rules.heuristic import CodeRule, HeuristicError
+from promptlabel.rules.prompt import PromptRule, is_swapped
 from promptlabel.votes.parsing import read_vote
 
 
@@ -19,7 +19,7 @@ def vote_key(rule: RegisteredRule, trace: Trace, sample: int) -> str:
 
 def request_digest(model_hash: str, question: Question) -> str:
     """The digest that makes a request be paid for once, whichever rules and traces need its answer."""
-    return digest([model_hash, question])
+    return digest([model_hash, question, "several"] if question.several else [model_hash, question])
 
 
 class _Whose(TypedDict):
@@ -66,7 +66,7 @@ def answered_vote(
     prompt: PromptRule, rule: RegisteredRule, trace: Trace, sample: int, request: str, answer: Answer
 ) -> Vote:
     """The vote that an answer of a model amounts to, malformed where it names none of the rule's answers."""
-    said = read_vote(prompt, answer)
+    said = read_vote(prompt, answer, swapped=prompt.is_pairwise and is_swapped(sample))
     return Vote(
         **_whose(rule, trace, sample),
         status=said.status,
@@ -89,4 +89,4 @@ def failed_vote(
 
 def _cause(error: PromptlabelError) -> str:
     """A model's cause word; else what went wrong, without the trace it went wrong on, so that equal causes group."""
-    return error.cause if isinstance(error, ModelError) else repr(error.__cause__ or error)
+    return error.cause if isinstance(error, ModelError | HeuristicError) else repr(error.__cause__ or error)

@@ -69,7 +69,7 @@ class Inline:
 
 
 @dataclass(slots=True)
-class _Given(Generic[Item]):
+class Given(Generic[Item]):
     """An item in work, and how often it was given out."""
 
     item: Item
@@ -84,22 +84,22 @@ class Pool:
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """See `Executor.map`."""
-        waiting, again = iter(items), deque[_Given[Item]]()
+        waiting, again = iter(items), deque[Given[Item]]()
         while True:
             with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
-                running: dict[Future[Result], _Given[Item]] = {}
+                running: dict[Future[Result], Given[Item]] = {}
                 yield from self._run(pool, work, waiting, again, running)
             if not running and not again:
                 return
-            again.extend(_once_more(given) for given in running.values())
+            again.extend(once_more(given) for given in running.values())
 
     def _run(
         self,
         pool: ProcessPoolExecutor,
         work: Callable[[Item], Result],
         waiting: Iterator[Item],
-        again: deque[_Given[Item]],
-        running: dict[Future[Result], _Given[Item]],
+        again: deque[Given[Item]],
+        running: dict[Future[Result], Given[Item]],
     ) -> Iterator[Result]:
         """Results until there are no more items, or the pool is broken: what is `running` then has to be done again."""
         try:
@@ -116,18 +116,23 @@ class Pool:
             return
 
 
-def _next(waiting: Iterator[Item], again: deque[_Given[Item]]) -> _Given[Item] | None:
+def _next(waiting: Iterator[Item], again: deque[Given[Item]]) -> Given[Item] | None:
     if again:
         return again.popleft()
     for item in waiting:
-        return _Given(item)
+        return Given(item)
     return None
 
 
-def _once_more(given: _Given[Item]) -> _Given[Item]:
+def once_more(given: Given[Item]) -> Given[Item]:
+    """The item, to be given out again.
+
+    Raises:
+        PromptlabelError: if that was done too often.
+    """
     if given.times >= ATTEMPTS:
         raise PromptlabelError(_DIED.format(times=given.times))
-    return _Given(given.item, given.times + 1)
+    return Given(given.item, given.times + 1)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -13,15 +13,16 @@ from promptlabel.evals.annotations import Annotated, argilla_records, labelstudi
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
-from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, guarded_rows, posteriors
+from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, posteriors
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
-from promptlabel.pipeline.trained import remember_trained
+from promptlabel.pipeline.lineage import lineage_of
+from promptlabel.pipeline.training_export import TrainingExport, refused_path
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
-from promptlabel.training.export import TrainingRow
+from promptlabel.training.provenance import ExportRecord
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 HUB: Final = "hf"
@@ -46,17 +47,34 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 UNFROZEN: Final = "unfrozen"
 
 
+TRAINING_KINDS: Final = (TRAINING, HUB)
+"""What models are trained on: these pass the guards and are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written where; `refused` is what may not be trained on, and why."""
+    """What was written where.
+
+    Attributes:
+        refused: what may not be trained on, and why; also in the file `refused_path`, where there is any.
+        training: what is remembered of a training export: where its labels come from and for whom they are.
+    """
 
     path: str
     rows: int
     kind: str
     refused: tuple[Refusal, ...] = ()
+    refused_path: str | None = None
+    training: ExportRecord | None = None
 
 
-def export(workspace: Workspace, kind: str, out: Path | None = None, version: str = LATEST) -> ExportReport:
+def export(
+    workspace: Workspace,
+    kind: str,
+    out: Path | None = None,
+    version: str = LATEST,
+    students: Sequence[str] = (),
+) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
@@ -66,37 +84,31 @@ def export(workspace: Workspace, kind: str, out: Path | None = None, version: st
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
+        students: the models that are to be trained on it; by default those that are `trained_on` something.
 
     Raises:
-        InputError: for an unknown kind or version, or an ending the kind has no form for.
+        InputError: for an unknown kind, version or model, or an ending the kind has no form for.
+        StoppedError: when people decided too few of the rows that a model is to be trained on.
     """
     path = _checked_path(workspace, kind, out)
-    job = _Job(workspace, kind, version)
+    if kind not in TRAINING_KINDS:
+        if students:
+            fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
+        return ExportReport(
+            str(path), _write_rows(path, _rows(workspace, kind, version), kind, workspace.tasks), kind
+        )
+    made = TrainingExport(workspace, lineage_of(workspace, students))
+    rows = _write_training(path, made, kind, version)
+    record = made.finish(path)
+    refused = tuple(one for _, one in made.refused)
+    return ExportReport(str(path), rows, kind, refused, str(refused_path(path)) if refused else None, record)
+
+
+def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -> int:
     if kind == HUB:
-        rows = write_dataset(path, _hub_splits(job))
-    else:
-        rows = _write_rows(path, _rows(job), kind, workspace.tasks)
-    for task, trace_ids in job.trained.items():
-        remember_trained(workspace, task, path, trace_ids)
-    return ExportReport(str(path), rows, kind, tuple(job.refused))
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One export: what is asked, what was refused, and task -> ids of what may be trained on from now on."""
-
-    workspace: Workspace
-    kind: str
-    version: str
-    refused: list[Refusal] = field(default_factory=list)
-    trained: dict[str, list[str]] = field(default_factory=dict)
-
-    def noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
-        """The rows; their ids are kept."""
-        ids = self.trained.setdefault(task.name, [])
-        for row in rows:
-            ids.append(row.trace.trace_id)
-            yield row
+        return write_dataset(path, made.ending_well(_hub_splits(made, version)))
+    rows = (row.record() for task in made.workspace.tasks for row in made.rows(task))
+    return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, made.workspace.tasks)
 
 
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
@@ -120,22 +132,19 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(job: _Job) -> Iterator[Row]:
-    rows = chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
+def _rows(workspace: Workspace, kind: str, version: str) -> Iterator[Row]:
+    rows = chain.from_iterable(_task_rows(workspace, kind, version, task) for task in workspace.tasks)
     return map(without_secrets, rows)
 
 
-def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
-    workspace, kind = job.workspace, job.kind
-    if kind == TRAINING:
-        return (row.record() for row in job.noted(task, guarded_rows(workspace, task, job.refused)))
+def _task_rows(workspace: Workspace, kind: str, version: str, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
         return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
-    version, cases = _cases(workspace, task, job.version)
+    found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
-    return EVAL_FORMATS[kind](card, version, cases)
+    return EVAL_FORMATS[kind](card, found, cases)
 
 
 def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
@@ -171,8 +180,9 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
 
 
-def _hub_splits(job: _Job) -> Iterator[HubSplits]:
-    for task in job.workspace.tasks:
-        version = named_version(read_versions(job.workspace.project.evals / task.name), job.version)
+def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:
+    workspace = made.workspace
+    for task in workspace.tasks:
+        version = named_version(read_versions(workspace.project.evals / task.name), name)
         test: Iterable[Case] = version.cases if version else ()
-        yield HubSplits(task, job.noted(task, guarded_rows(job.workspace, task, job.refused)), test)
+        yield HubSplits(task, made.rows(task), test)

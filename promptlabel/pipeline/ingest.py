@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from promptlabel.records import Event, Gold, Trace
-from promptlabel.store.contract import Added, Store
+from promptlabel.store.contract import Added, ComputesSignals, Store
 from promptlabel.traces.field_map import read_field_map
 from promptlabel.traces.plain import Record
 from promptlabel.traces.reading import read_files
@@ -55,7 +55,9 @@ def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> 
 
 
 def update_signals(store: Store) -> int:
-    """The number of traces whose signals were out of date and are computed anew."""
+    """The number of traces whose signals were out of date and are computed anew, in the store where it can."""
+    if isinstance(store, ComputesSignals):
+        return store.update_signals()
     ids = store.traces_with_new_events()
     for start in range(0, len(ids), _CHUNK):
         store.add_signals(_signals(store, ids[start : start + _CHUNK]))

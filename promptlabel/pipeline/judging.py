@@ -114,7 +114,7 @@ class Judge:
         rows = np.array([self._row_of[name] for name in names], dtype=np.int64)
         column = np.full(len(self.table.trace_ids), ABSTAIN, dtype=np.int64)
         column[rows] = self._labels(seen)
-        method = _method(self.fitted)
+        method = fitted_method(self.fitted)
         texts = texts_for(self.workspace, method, column)
         probs = np.empty((len(rows), len(self.task.labels)))
         for fold in range(min(FOLDS, len(rows))):
@@ -145,7 +145,7 @@ def judge_of(workspace: Workspace, task: Task) -> Judge | None:
     return Judge(workspace, task, workspace.store.vote_table(task.name, task.labels), fitted)
 
 
-def _method(fitted: PosteriorTable) -> Method:
+def fitted_method(fitted: PosteriorTable) -> Method:
     """How the stored fit was asked for: the gate chooses again in every fold where it chose then."""
     asked = fitted.report.get("asked")
     return next((method for method in get_args(Method) if method == asked), "auto")

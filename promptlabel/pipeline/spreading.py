@@ -7,8 +7,10 @@ what it had in flight with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -17,7 +19,7 @@ from promptlabel.llm.ledger import InFlight
 from promptlabel.llm.treasury import GrantedAccount, Request, Treasury, Verdict
 from promptlabel.pipeline.accounts import open_account, remember_in_flight
 from promptlabel.pipeline.asking import Asking, all_askings, by_model, interleaved, wanted
-from promptlabel.pipeline.executors import ATTEMPTS, ray_of, result_of
+from promptlabel.pipeline.executors import Given, once_more, ray_of, result_of
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.sending import Questions, Sent, send_all
@@ -67,31 +69,61 @@ def send_spread(workspace: Workspace, asked: Sequence[Asking], writer: VoteWrite
 
 
 def _spread(ray: Any, spread: Spread, writer: VoteWriter) -> Sent:
-    treasurer = ray.remote(num_cpus=0, scheduling_strategy=_here(ray))(Treasurer).remote(spread)
-    actor = ray.remote(max_restarts=ATTEMPTS - 1, max_task_retries=ATTEMPTS - 1)(Asker)
-    idle = [actor.remote(spread, treasurer) for _ in range(spread.actors)]
-    total = PARTS_AN_ACTOR * spread.actors
-    waiting = iter(Part(number, total) for number in range(total))
-    sent, running = Sent(), {}
-    while True:
-        while idle and sent.stopped is None and (part := next(waiting, None)):
-            asker = idle.pop()
-            running[asker.ask.remote(part)] = asker
-        if not running:
-            break
-        (done,), _ = ray.wait(list(running))
-        idle.append(running.pop(done))
-        found: Asked = result_of(ray, done)
+    strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    here = strategy(ray.get_runtime_context().get_node_id(), soft=False)
+    treasurer = ray.remote(num_cpus=0, scheduling_strategy=here)(Treasurer).remote(spread)
+    crew = _Crew(ray, spread, treasurer)
+    sent = Sent()
+    for found in crew.work():
         sent = sent.plus(found.sent)
         writer.written_elsewhere(found.counts)
     result_of(ray, treasurer.close.remote())
     return sent
 
 
-def _here(ray: Any) -> Any:
-    """The node of this process, which outlives the others as far as the run is concerned."""
-    node = ray.get_runtime_context().get_node_id()
-    return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+class _Crew:
+    """The actors, and which part each is at; one that dies is replaced, and its part given to another."""
+
+    def __init__(self, ray: Any, spread: Spread, treasurer: Any) -> None:
+        self._ray = ray
+        # An actor waits for models, it takes no processor; Ray spreads actors over the nodes that there are.
+        actor = ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(Asker)
+        self._hire = partial(actor.remote, spread, treasurer)
+        self._idle = [self._hire() for _ in range(spread.actors)]
+        total = PARTS_AN_ACTOR * spread.actors
+        self._waiting = deque(Given(Part(number, total)) for number in range(total))
+        self._running: dict[Any, tuple[Any, Given[Part]]] = {}
+
+    def work(self) -> Iterator[Asked]:
+        """What came of each part; after one that was stopped early none is begun.
+
+        Raises:
+            PromptlabelError: if actors keep dying over one part; and whatever one raised.
+        """
+        while True:
+            while self._idle and self._waiting:
+                asker, given = self._idle.pop(), self._waiting.popleft()
+                self._running[asker.ask.remote(given.item)] = asker, given
+            if not self._running:
+                return
+            (done, *_), _ = self._ray.wait(list(self._running))
+            yield from self._done(done)
+
+    def _done(self, reference: Any) -> Iterator[Asked]:
+        asker, given = self._running.pop(reference)
+        try:
+            found: Asked = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError:
+            result_of(self._ray, reference)
+        except self._ray.exceptions.RayActorError:
+            self._ray.kill(asker)
+            self._waiting.append(once_more(given))
+            self._idle.append(self._hire())
+        else:
+            self._idle.append(asker)
+            if found.sent.stopped:
+                self._waiting.clear()
+            yield found
 
 
 def _most(asking: Asking, workspace: Workspace) -> int:

@@ -17,11 +17,16 @@ LabelFunction: TypeAlias = Callable[[Trace], str | None]
 
 
 class HeuristicError(PromptlabelError):
-    """A heuristic raised, or returned what is not a label; names the rule and the trace, whose cell alone fails."""
+    """A heuristic raised, or returned what is not a label; names the rule and the trace, whose cell alone fails.
+
+    Attributes:
+        cause: what went wrong, without the trace it went wrong on.
+    """
 
     def __init__(self, rule: str, trace_id: str, cause: str) -> None:
         self.rule = rule
         self.trace_id = trace_id
+        self.cause = cause
         super().__init__(f"heuristic {rule}, trace {trace_id}: {cause}")
 
 

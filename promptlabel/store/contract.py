@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from promptlabel.records import (
     Answer,
@@ -108,18 +108,6 @@ class DeadLetter:
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRequest:
-    """Who wants up to `count` of which traces for how many seconds; at most `places` reviewers may have one."""
-
-    task: str
-    reviewer: str
-    wanted: Sequence[str]
-    count: int
-    seconds: float
-    places: int = 1
-
-
 class Store(Protocol):
     """Durable storage of one project. Methods may be called from any thread; one writer serialises them."""
 
@@ -164,7 +152,10 @@ class Store(Protocol):
         ...
 
     def traces_with_new_events(self) -> Sequence[str]:
-        """Ids of traces whose events or content arrived after their signals were last computed."""
+        """Ids of traces whose signals are out of date.
+
+        Events of theirs, or a trace of the same session or person, arrived after they were last computed.
+        """
         ...
 
     # --- rules and their votes
@@ -272,14 +263,6 @@ class Store(Protocol):
         """Labels by people as ingested (not those of the review page, which `reviews` holds)."""
         ...
 
-    def lease(self, asked: LeaseRequest) -> Sequence[str]:
-        """The queued traces, in the order they were wanted, that the reviewer alone has for so many seconds.
-
-        One who has a trace already has it anew. A store with one owner, whose queue knows all leases, grants
-        what is wanted.
-        """
-        ...
-
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:
         """Nothing; a small named value (last report, eval versions) is kept."""
@@ -319,3 +302,39 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class ComputesSignals(Protocol):
+    """A store that computes signals where they lie, the same as `compute_signals` would."""
+
+    def update_signals(self) -> int:
+        """The number of traces whose signals were out of date and are computed anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """Who wants up to `count` of which queued traces for how many seconds; each with how many may have or label it."""
+
+    task: str
+    reviewer: str
+    wanted: Mapping[str, int]
+    count: int
+    seconds: float
+
+
+@runtime_checkable
+class SharedQueue(Protocol):
+    """A store whose queue several review pages hand out at once."""
+
+    def lease(self, asked: LeaseRequest) -> Sequence[str]:
+        """The traces, in the order they were wanted, that the reviewer now has beside none but who may.
+
+        Who has a trace already has it anew; who decides it has it no longer.
+        """
+        ...
+
+    def reviews_since(self, task: str, arrival: int) -> tuple[Sequence[ReviewEvent], int]:
+        """The task's events that arrived later than that, in order, and how far they go; 0 is before the first."""
+        ...

@@ -36,7 +36,6 @@ from promptlabel.store.connection import Connection, Row, connect, squeezed, sto
 from promptlabel.store.contract import (
     WHOLE,
     Added,
-    LeaseRequest,
     Part,
     PosteriorTable,
     VoteTable,
@@ -120,6 +119,21 @@ class DuckDBStore(Reading):
         rows = [(trace_id, to_json(dict(values))) for trace_id, values in signals]
         self._writer.do(Work(rows={trace_tables.insert_signals: rows}))
 
+    def traces_with_new_events(self) -> Sequence[str]:
+        """See `Store.traces_with_new_events`."""
+        with self._reading().cursor() as cursor, store_errors():
+            trace_tables.stage_outdated(cursor)
+            return [trace_id for (trace_id,) in cursor.execute(query("traces_with_new_events")).fetchall()]
+
+    def update_signals(self) -> int:
+        """See `ComputesSignals.update_signals`."""
+        with self._reading().cursor() as cursor:
+            with store_errors():
+                outdated = trace_tables.stage_signals(cursor)
+            if outdated:
+                self._writer.do(Work(step=trace_tables.replace_signals, connection=cursor))
+            return outdated
+
     # --- rules and their votes
     def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
         """See `Store.register_rules`."""
@@ -186,10 +200,6 @@ class DuckDBStore(Reading):
         line = encode(review_entry(row))
         work = Work([line], step=lambda commit: people_tables.insert_review(commit, row), urgent=True)
         return cast("bool", self._writer.do(work))
-
-    def lease(self, asked: LeaseRequest) -> Sequence[str]:
-        """See `Store.lease`; this store has one owner."""
-        return asked.wanted[: asked.count]
 
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:

@@ -96,7 +96,7 @@ def review(address: str, folder: Path, number: int, until: float) -> None:
         while time.time() < until and waiting:
             at = chance.randrange(min(50, len(waiting)))
             wanted = tuple(waiting[at : at + 6])
-            asked = LeaseRequest(TASK, f"reviewer-{number}", wanted, 3, LEASE_SECONDS)
+            asked = LeaseRequest(TASK, f"reviewer-{number}", dict.fromkeys(wanted, 1), 3, LEASE_SECONDS)
             began = time.monotonic()
             granted = store.lease(asked)
             told.note(leased=granted, since=time.monotonic(), until=began + LEASE_SECONDS)

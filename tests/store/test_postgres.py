@@ -125,7 +125,7 @@ class TestSeveralProcesses:
     ) -> None:
         mine: list[str] = []
         for _ in range(6):
-            wanted = tuple(name for name in names if name not in mine)
+            wanted = {name: 1 for name in names if name not in mine}
             mine.extend(store.lease(LeaseRequest(TASK, f"reviewer-{reviewer}", wanted, 3, 600.0)))
         granted[reviewer] = mine
 
@@ -136,7 +136,7 @@ class TestSeveralProcesses:
         store.save_queue(TASK, [Pick(name, TASK, "audit", 0.5, 0.5, "why") for name in "ab"])
 
         def lease(reviewer: str, *, seconds: float = 600.0, places: int = 1) -> list[str]:
-            return list(store.lease(LeaseRequest(TASK, reviewer, ("b", "a", "c"), 3, seconds, places)))
+            return list(store.lease(LeaseRequest(TASK, reviewer, dict.fromkeys("bac", places), 3, seconds)))
 
         assert lease("ada") == ["b", "a"]
         assert lease("bob") == []
@@ -174,7 +174,7 @@ class TestWhoMayWrite:
 
     def test_who_was_silent_too_long_is_refused_once_another_has_taken_over(self, machine: Open) -> None:
         frozen, other = machine("one"), machine("two")
-        tenures = Tenures(frozen._committer, frozen._readers, seconds=-1.0)
+        tenures = Tenures(frozen._own.committer, frozen._readers, seconds=-1.0)
         with tenures.hold("asking models"):
             frozen.add_review(a_review(1))
             with other.hold("asking models"):
@@ -242,7 +242,7 @@ class TestJournal:
 
             def __exit__(self, *error: object) -> object:
                 self._inner.__exit__(*error)  # type: ignore[arg-type]
-                if self._connection is store._committer._connection and not lost:
+                if self._connection is store._own.committer._connection and not lost:
                     lost.append(1)
                     self._connection.close()
                     raise psycopg.OperationalError("server closed the connection unexpectedly")

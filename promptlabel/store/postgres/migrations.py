@@ -95,6 +95,8 @@ def m005_people(connection: Connection) -> None:
             probability FLOAT8, undoes TEXT COLLATE "C", batch BIGINT NOT NULL,
             arrival BIGINT GENERATED ALWAYS AS IDENTITY);
         CREATE INDEX reviews_in_order ON reviews (task, arrival);
+        CREATE INDEX reviews_of_trace ON reviews (task, trace_id);
+        CREATE INDEX reviews_undone ON reviews (undoes) WHERE undoes IS NOT NULL;
         CREATE TABLE review_leases (
             task TEXT COLLATE "C", trace_id TEXT COLLATE "C", place INTEGER, reviewer TEXT COLLATE "C" NOT NULL,
             until TIMESTAMPTZ NOT NULL, PRIMARY KEY (task, trace_id, place));

@@ -5,10 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Final, Self, cast
 
 import psycopg
 
@@ -24,16 +23,16 @@ from promptlabel.records import (
     Trace,
     Vote,
 )
-from promptlabel.store import journal_slots
 from promptlabel.store.connection import Row
 from promptlabel.store.contract import PLACES, WHOLE, Added, LeaseRequest, Part, PosteriorTable, VoteTable
 from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
-from promptlabel.store.journal import Journal, Position, encode, read
+from promptlabel.store.journal import Journal, Position, encode
 from promptlabel.store.moving import select
 from promptlabel.store.postgres import loading, tables
 from promptlabel.store.postgres.committing import Commit, Committer, StaleWriterError
 from promptlabel.store.postgres.migrations import migrate
 from promptlabel.store.postgres.reading import Readers, only
+from promptlabel.store.postgres.recovering import recover
 from promptlabel.store.postgres.session import (
     PATIENCE,
     Address,
@@ -44,15 +43,14 @@ from promptlabel.store.postgres.session import (
 )
 from promptlabel.store.postgres.tenures import Tenures
 from promptlabel.store.reading import Reading
-from promptlabel.store.replay import LINES_A_COMMIT, apply, intact
 from promptlabel.store.rows import (
     answer_from,
     attempt_row,
-    chunks,
     event_row,
     fields_from,
     gold_row,
     replacement_row,
+    review_from,
     review_row,
     to_json,
     trace_from,
@@ -80,39 +78,16 @@ class PostgresStore(Reading):
 
     def __init__(self, address: str, journals: Path, *, patience: float = PATIENCE) -> None:
         self.address = Address(address)
-        self.journals = journals
-        self._patience = patience
-        self.recovered = self.torn = 0
         self._closed = False
         self._signals_as_of: int | None = None
-        with ExitStack() as opened, postgres_errors():
-            connection = opened.enter_context(connect(self.address, patience=min(patience, _OPENING)))
-            migrate(connection)
+        with connect(self.address, patience=min(patience, _OPENING)) as connection, postgres_errors():
             self.server = f"PostgreSQL {connection.info.parameter_status('server_version')}"
-            self._take_journal(opened)
-            self._readers = Readers(self.address, patience)
-            self._tenures = Tenures(self._committer, self._readers)
-            opened.pop_all()
-            connection.close()
-
-    def _take_journal(self, opened: ExitStack) -> None:
-        """Nothing; what the journals of ended processes have is in the database, and the first is ours."""
-        slots = list(journal_slots.take_all_free(self.journals))
-        for slot in reversed(slots):
-            committer = Committer(self.address, slot.journal, self._patience)
-            opened.callback(slot.release)
-            opened.callback(committer.close)
-            committer.begin()
-            journal = Journal(slot.folder, committer.position)
-            self.torn += journal.torn
-            self.recovered += _catch_up(committer, slot.folder)
-            if slot is slots[0]:
-                self._slot, self._journal, self._committer = slot, journal, committer
-            else:
-                journal.close()
-                committer.close()
-                slot.release()
-        self._writer = PostgresWriter(self._journal, self._committer)
+            migrate(connection)
+            self._own = recover(self.address, journals, patience)
+        self.recovered, self.torn = self._own.entries, self._own.torn
+        self._readers = Readers(self.address, patience)
+        self._tenures = Tenures(self._own.committer, self._readers)
+        self._writer = PostgresWriter(self._own.journal, self._own.committer)
 
     # --- what happened in production
     def add_traces(self, traces: Iterable[Trace]) -> Added:
@@ -220,8 +195,13 @@ class PostgresStore(Reading):
         return cast("bool", self._writer.do(work))
 
     def lease(self, asked: LeaseRequest) -> Sequence[str]:
-        """See `Store.lease`."""
-        return self._readers.patiently(lambda session: tables.lease(session, asked))
+        """See `SharedQueue.lease`."""
+        return self._readers.patiently(lambda session: tables.lease(session, asked)) if asked.wanted else ()
+
+    def reviews_since(self, task: str, arrival: int) -> tuple[Sequence[ReviewEvent], int]:
+        """See `SharedQueue.reviews_since`."""
+        rows = self._settled().rows("reviews_since", {"task": task, "arrival": arrival})
+        return [review_from(row[1:]) for row in rows], rows[-1][0] if rows else arrival
 
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:
@@ -257,10 +237,8 @@ class PostgresStore(Reading):
             return
         self._closed = True
         with ExitStack() as last:
-            last.callback(self._slot.release)
-            last.callback(self._committer.close)
+            last.callback(self._own.close)
             last.callback(self._readers.close)
-            last.callback(self._journal.close)
             self._writer.close()
 
     def __enter__(self) -> Self:
@@ -335,13 +313,3 @@ class _Counted:
         for row in self._rows:
             self.count += 1
             yield row
-
-
-def _catch_up(committer: Committer, folder: Path) -> int:
-    """The number of journal entries that the database lacked and now has."""
-    applied = 0
-    for lines in chunks(map(intact, read(folder, committer.position)), LINES_A_COMMIT):
-        entries: list[Mapping[str, Any]] = [line.entry for line in lines if line.entry]
-        committer.write(partial(apply, entries=entries, changes=tables.CHANGES), lines[-1].end)
-        applied += len(entries)
-    return applied

@@ -90,7 +90,10 @@ def drop_failed(commit: Commit, keys: Sequence[str]) -> int:
 def insert_review(commit: Commit, row: Row) -> bool:
     """Whether the event was new."""
     lock(commit.connection, REVIEWS)
-    return bool(run(commit, "insert_review", *row, commit.batch))
+    new = run(commit, "insert_review", *row, commit.batch)
+    _, trace_id, task, reviewer, *_ = row
+    run(commit, "end_review_lease", task, trace_id, reviewer)
+    return bool(new)
 
 
 CHANGES: Final = Changes(insert_votes, insert_attempts, insert_review, replace_votes, drop_failed)
@@ -157,13 +160,13 @@ def save_value(commit: Commit, name: str, value: JsonValue) -> None:
 
 def lease(connection: Connection, asked: LeaseRequest) -> list[str]:
     """The traces that the reviewer now has; what another process is just leasing is passed over."""
-    who = {"task": asked.task, "reviewer": asked.reviewer, "count": asked.count, "places": asked.places}
+    who = {"task": asked.task, "reviewer": asked.reviewer, "count": asked.count, "seconds": asked.seconds}
     with connection.transaction():
-        locked = connection.execute(query("lock_picks"), {**who, "ids": list(asked.wanted)})
-        ids = [name for (name,) in locked]
-        leased = connection.execute(query("lease_picks"), {**who, "ids": ids, "seconds": asked.seconds})
-        granted = {name for (name,) in leased}
-    return [name for name in ids if name in granted]
+        wanted = {**who, "ids": list(asked.wanted), "places": list(asked.wanted.values())}
+        free = connection.execute(query("lock_picks"), wanted).fetchall()
+        locked = {**who, "ids": [name for name, _ in free], "places": [places for _, places in free]}
+        granted = {name for (name,) in connection.execute(query("lease_picks"), locked)}
+    return [name for name in asked.wanted if name in granted]
 
 
 def run(commit: Commit, name: str, *values: Any) -> int:
