@@ -152,15 +152,19 @@ def preview(
     rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
 ) -> None:
     """Try one rule on a few traces, beside gold."""
+    from promptlabel.llm.local import models_kept
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
+    from promptlabel.terminal.progress import answers_as_they_come
 
     def once() -> None:
-        with open_workspace(project, tasks) as workspace:
-            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+        with open_workspace(project, tasks) as workspace, answers_as_they_come() as heard:
+            found = preview(workspace, rule, count=count, diff=diff, heard=heard)
+        _show("preview", found, as_json)
 
     if watch:
-        _watch(once, project, as_json)
+        with models_kept():
+            _watch(once, project, as_json)
     else:
         once()
 
@@ -193,11 +197,9 @@ def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
 @_on_project
 def workbench(port: int, project: Path, as_json: bool) -> None:
     """Serve the page where rules are written."""
-    from promptlabel.pipeline.workspace import open_project
     from promptlabel.web.workbench import serve_workbench
 
-    with open_project(project) as workspace:
-        serve_workbench(workspace, port=port, as_json=as_json)
+    serve_workbench(project, port=port, as_json=as_json)
 
 
 @commands.command()

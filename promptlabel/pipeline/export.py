@@ -211,7 +211,9 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
-        yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
+        yield Annotated(
+            trace, task.name, known.get(name), decisions.get(name), picks.get(name), task.spec.kind
+        )
 
 
 def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:
