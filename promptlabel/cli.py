@@ -374,12 +374,16 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
 )
+@click.option(
+    "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
+)
 @_on_votes
 def review(
     port: int,
     reviewer: str,
     reviewers: int | None,
     invited: tuple[str, ...],
+    name: str | None,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -391,7 +395,26 @@ def review(
     with open_workspace(project, tasks) as workspace:
         settings = workspace.project.settings.review
         chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
-        serve(workspace, port=port, reviewer=reviewer, invited=invited, review=chosen, as_json=as_json)
+        serve(
+            workspace,
+            port=port,
+            name=name,
+            reviewer=reviewer,
+            invited=invited,
+            review=chosen,
+            as_json=as_json,
+        )
+
+
+@commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
 
 
 @commands.command()
@@ -551,6 +574,11 @@ def certify(
     show_default=True,
     help="Leave out preference pairs less sure than this.",
 )
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
     kind: str,
@@ -558,6 +586,7 @@ def export(
     out: Path | None,
     version: str,
     least_confidence: float,
+    suggestions: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -567,7 +596,15 @@ def export(
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        written = export(workspace, kind, out, version, students, least_confidence=least_confidence)
+        written = export(
+            workspace,
+            kind,
+            out,
+            version,
+            students,
+            least_confidence=least_confidence,
+            suggestions=suggestions,
+        )
         _show("export", written, as_json)
 
 
@@ -634,6 +671,16 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
     result = doctor(project, repair=repair)
     _show("doctor", result, as_json)
     sys.exit(result.exit_code)
+
+
+@commands.command()
+@click.argument("target", metavar="STORE")
+@_on_project
+def move(target: str, project: Path, as_json: bool) -> None:
+    """Carry the project's store to another home: postgresql://USER@HOST/DATABASE, or the path of a DuckDB file."""
+    from promptlabel.pipeline.move import move
+
+    _show("move", move(project, target), as_json)
 
 
 def _show(verb: str, result: object, as_json: bool) -> None:

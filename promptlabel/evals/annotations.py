@@ -1,8 +1,7 @@
-"""Traces in the formats of annotation tools: the label model's suggestion, and what people decided."""
+"""Traces in the formats of annotation tools; with the label model's suggestion and what people decided, or without."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, TypeAlias
 from promptlabel.label_sets import set_members
 from promptlabel.records import Pick, Posterior, TaskKind, Trace
 from promptlabel.review.adjudication import Decision
+from promptlabel.traces.reviewed_elsewhere import result_id, user_id
 
 Row: TypeAlias = dict[str, Any]
 
@@ -96,7 +96,7 @@ def _annotation(item: Annotated, decision: Decision) -> Row:
 
 def _choice(item: Annotated, label: str, part: str) -> Row:
     return {
-        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{part}:{item.task}:{item.trace.trace_id}").hex[:10],
+        "id": result_id(part, item.task, item.trace.trace_id),
         "from_name": item.task,
         "to_name": "text",
         "type": "choices",
@@ -109,7 +109,5 @@ def _suggestion(item: Annotated, posterior: Posterior) -> Row:
 
 
 def _responses(item: Annotated, decision: Decision) -> list[Row]:
-    return [
-        {"value": item.value(decision.label), "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
-        for reviewer in decision.reviewers
-    ]
+    value = item.value(decision.label)
+    return [{"value": value, "user_id": user_id(reviewer)} for reviewer in decision.reviewers]

@@ -79,6 +79,7 @@ def export(
     students: Sequence[str] = (),
     *,
     least_confidence: float = 0.5,
+    suggestions: bool = False,
 ) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
@@ -91,6 +92,8 @@ def export(
         version: of the eval sets.
         students: the models that are to be trained on it; by default those that are `trained_on` something.
         least_confidence: preference pairs less sure than this are left out.
+        suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
+            otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
         InputError: for an unknown kind, version or model, or an ending the kind has no form for.
@@ -100,9 +103,8 @@ def export(
     if kind not in TRAINING_KINDS:
         if students:
             fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
-        return ExportReport(
-            str(path), _write_rows(path, _rows(workspace, kind, version), kind, workspace.tasks), kind
-        )
+        rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
+        return ExportReport(str(path), rows, kind)
     made = TrainingExport(workspace, lineage_of(workspace, students))
     if kind == PREFERENCES:
         rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
@@ -152,16 +154,17 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(workspace: Workspace, kind: str, version: str) -> Iterator[Row]:
-    rows = chain.from_iterable(_task_rows(workspace, kind, version, task) for task in workspace.tasks)
-    return map(without_secrets, rows)
+def _rows(workspace: Workspace, kind: str, version: str, suggestions: bool) -> Iterator[Row]:
+    rows = (_task_rows(workspace, kind, version, suggestions, task) for task in workspace.tasks)
+    return map(without_secrets, chain.from_iterable(rows))
 
 
-def _task_rows(workspace: Workspace, kind: str, version: str, task: Task) -> Iterable[Row]:
+def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
-        return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
+        annotated = _annotated(workspace, task) if suggestions else _waiting(workspace, task)
+        return ANNOTATION_FORMATS[kind](annotated)
     found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, found, cases)
@@ -186,6 +189,13 @@ def _unfrozen(workspace: Workspace, task: Task) -> Iterator[Case]:
     for trace in store.traces(list(blind)):
         one = blind[trace.trace_id]
         yield Case(trace, task.name, one.label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
+
+
+def _waiting(workspace: Workspace, task: Task) -> Iterator[Annotated]:
+    """The undecided traces of the queue, in its order, and nothing that was made of them."""
+    ids = [pick.trace_id for pick in workspace.store.queue(task.name, undecided=True)]
+    found = {trace.trace_id: trace for trace in workspace.store.traces(ids)}
+    return (Annotated(found[trace_id], task.name) for trace_id in ids)
 
 
 def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:

@@ -27,6 +27,7 @@ from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
 from promptlabel.store.contract import Store
+from promptlabel.web.health import health_routes
 from promptlabel.web.messages import (
     Act,
     DisputedRequest,
@@ -82,6 +83,7 @@ def review_app(
             Route("/api/tasks/{task}/next", pages.next_items, methods=["POST"]),
             Route("/api/tasks/{task}/disputed", pages.disputed, methods=["POST"]),
             Route("/api/tasks/{task}/events", pages.events, methods=["POST"]),
+            *health_routes(store, tasks),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Protection, hosts=tuple(hosts))],
@@ -124,7 +126,7 @@ class _Pages:
         if name is None:
             return refused(422, "a name has 1 to 64 printable characters")
         response = JSONResponse({"reviewer": name})
-        self.sessions.sign_in(response, Person(name))
+        self.sessions.sign_in(response, Person(name, self._is_maintainer(request)))
         return response
 
     async def invite(self, request: Request) -> Response:
