@@ -27,11 +27,12 @@ from promptlabel.training.provenance import ExportRecord
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 HUB: Final = "hf"
+PREFERENCES: Final = "preferences"
 
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
-    "preferences": (".jsonl",),
+    PREFERENCES: (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -49,7 +50,6 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 UNFROZEN: Final = "unfrozen"
 
 
-PREFERENCES: Final = "preferences"
 TRAINING_KINDS: Final = (TRAINING, HUB, PREFERENCES)
 """What models are trained on: these pass the guards and are remembered."""
 

@@ -53,11 +53,8 @@ def measured_bias(workspace: Workspace, task: Task) -> dict[RegisteredRule, Posi
     for rule, vote in workspace.store.votes(task.name) if prompts else ():
         if rule.rule in prompts:
             votes.setdefault(rule, []).append(vote)
-    return {
-        rule: position_bias(list(_both_orders(prompts[rule.rule], own)))
-        for rule, own in votes.items()
-        if any(True for _ in _both_orders(prompts[rule.rule], own))
-    }
+    found = {rule: position_bias(list(_both_orders(prompts[rule.rule], own))) for rule, own in votes.items()}
+    return {rule: bias for rule, bias in found.items() if bias.pairs}
 
 
 def _both_orders(prompt: PromptRule, votes: Sequence[Vote]) -> Iterator[BothOrders]:

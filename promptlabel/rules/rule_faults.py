@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, TypeVar
 
+from jinja2 import TemplateError
 from pydantic import ValidationError
 
 from promptlabel.errors import Fault, nearest
@@ -164,23 +165,28 @@ def _members(said: JsonValue) -> Sequence[str]:
     return set_members(said) if isinstance(said, str) else ()
 
 
-def pair_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
+def pair_faults(written: Written, task: TaskSpec, partials: Partials) -> Iterator[Fault]:
     """A prompt of a pairwise task that does not show both outputs, and examples without them."""
     if task.kind != "pairwise":
         return
+    document = written.document
     prompt = _under(document.data, "prompt")
-    if isinstance(prompt, str) and not shows_a_pair(prompt):
-        yield document.fault(
-            "must show {{ trace.first }} and {{ trace.second }}, the outputs to compare", ("prompt",)
-        )
+    if isinstance(prompt, str) and not _shows_a_pair(prompt, partials):
+        message = "must show {{ trace.first }} and {{ trace.second }}, the outputs to compare"
+        yield document.fault(message, ("prompt",))
     for place, example in enumerate(_items(document.data, "examples")):
         if len(_items(example, "outputs")) != len(ORDER):
             yield document.fault("a pair to compare has `outputs: [first, second]`", ("examples", place))
 
 
-def shows_a_pair(prompt: str) -> bool:
-    """Whether a template shows both outputs, by name or in all of the text."""
-    return all(f"trace.{name}" in prompt for name in ORDER) or "transcript" in prompt or "text" in prompt
+def _shows_a_pair(prompt: str, partials: Partials) -> bool:
+    """Whether a template shows both outputs, by name or in a text that holds them; one that is none is told elsewhere."""
+    template = prompt_template(prompt, partials)
+    try:
+        fields = template.trace_fields
+    except (TemplateError, RecursionError):
+        return True
+    return set(ORDER) <= set(fields) or "transcript" in fields or "text" in template.variables
 
 
 def _meanings(document: Document, task: TaskSpec) -> dict[Keys, JsonValue]:

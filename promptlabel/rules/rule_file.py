@@ -77,7 +77,7 @@ def read_rule_text(
     faults += expression_faults(document)
     faults += [] if models is None else model_faults(document, tuple(models))
     if task is not None:
-        faults += [*label_faults(document, task), *pair_faults(document, task)]
+        faults += [*label_faults(document, task), *pair_faults(written, task, partials)]
     if spec is None or task is None or faults:
         return None, faults
     return PromptRule(path.stem, spec, task, partials), []
@@ -92,7 +92,7 @@ def _declarative(
     if spec is not None:
         faults += condition_faults_of(document, spec)
     if task is not None:
-        faults += label_faults(document, task)
+        faults += [*label_faults(document, task), *pair_faults(written, task, ())]
     if spec is None or task is None or faults:
         return None, faults
     return DeclarativeRule(name, spec, task), []

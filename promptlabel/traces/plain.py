@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from promptlabel.label_sets import set_name
 from promptlabel.records import ORDER, Event, Gold, JsonValue, Message, ReviewEvent, Trace
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.parts import text_of
@@ -84,7 +85,7 @@ def gold_of(fields: Fields) -> Gold:
     return Gold(
         trace_id=fields.name("trace_id"),
         task=fields.name("task"),
-        label=fields.name("label"),
+        label=_label(fields),
         reviewer=fields.name("reviewer"),
         timestamp=fields.required_moment("timestamp"),
         blind=fields.truth("blind", default=True),
@@ -110,6 +111,17 @@ def review_of(fields: Fields) -> ReviewEvent:
         blind=fields.truth("blind", default=False),
         seconds=fields.number("seconds"),
     )
+
+
+def _label(fields: Fields) -> str:
+    """The label; a list of labels is the name of their set."""
+    given = fields.record["label"]
+    if isinstance(given, list) and all(isinstance(label, str) for label in given):
+        inner = Fields({"label": set_name(map(str, given), ())})
+        name = inner.name("label")
+        fields.wrong += inner.wrong
+        return name
+    return fields.name("label")
 
 
 def _metadata(fields: Fields, known: frozenset[str]) -> dict[str, JsonValue]:

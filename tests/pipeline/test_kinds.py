@@ -24,6 +24,8 @@ from promptlabel.pipeline.report import report
 from promptlabel.pipeline.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold, Trace
+from promptlabel.traces.fields import Fields
+from promptlabel.traces.plain import gold_of, trace_of
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIGURATION = """\
@@ -164,6 +166,32 @@ def test_analysis_counts_what_is_said_of_each_label(topics):
     assert rows["all_of_them"].accuracy == 1.0
     assert rows["asks_refund"].coverage == pytest.approx(1 / 3)
     assert rows["long"].coverage == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "label"), [(["bug", "refund"], "bug, refund"), ([], "none"), ("refund", "refund")]
+)
+def test_gold_may_list_labels(given, label: str):
+    fields = Fields(
+        {
+            "trace_id": "t",
+            "task": "topics",
+            "label": given,
+            "reviewer": "ann",
+            "timestamp": "2026-01-01T00:00:00Z",
+        }
+    )
+    assert gold_of(fields).label == label
+    assert not fields.wrong
+
+
+def test_two_outputs_are_read_and_anything_else_is_told():
+    fields = Fields({"trace_id": "t", "input": "x", "outputs": ["a", "b"]})
+    assert trace_of(fields).outputs == ("a", "b")
+    for wrong in (["a"], "a", ["a", 1], ["a", "b", "c"]):
+        fields = Fields({"trace_id": "t", "input": "x", "outputs": wrong})
+        trace_of(fields)
+        assert fields.wrong
 
 
 def test_examples_of_sets_are_tested_in_any_order(topics):
