@@ -115,7 +115,7 @@ def review_of(fields: Fields) -> ReviewEvent:
 
 def _label(fields: Fields) -> str:
     """The label; a list of labels is the name of their set."""
-    given = fields.record["label"]
+    given = fields.record.get("label")
     if isinstance(given, list) and all(isinstance(label, str) for label in given):
         inner = Fields({"label": set_name(map(str, given), ())})
         name = inner.name("label")
