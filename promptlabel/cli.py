@@ -61,6 +61,7 @@ _EXPORTS = (
     "promptfoo",
     "inspect",
     "openai-evals",
+    "sft",
     "hf",
     "labelstudio",
     "argilla",
@@ -538,12 +539,16 @@ def certify(
     metavar="MODEL",
     help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
 )
+@click.option("--reweight", is_flag=True, help="Let rows weigh more where few traces like them have a label.")
+@click.option("--keep", metavar="LABEL", help="For sft: the conversations of this label, to be repeated.")
 @_out
 @_eval
 @_on_votes
 def export(
     kind: str,
     students: tuple[str, ...],
+    reweight: bool,
+    keep: str | None,
     out: Path | None,
     version: str,
     project: Path,
@@ -551,11 +556,12 @@ def export(
     as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
-    from promptlabel.pipeline.export import export
+    from promptlabel.pipeline.export import TrainingWish, export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version, students), as_json)
+        wish = TrainingWish(students, reweight, keep)
+        _show("export", export(workspace, kind, out, version, wish), as_json)
 
 
 @commands.command()

@@ -17,7 +17,6 @@ from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
 from promptlabel.store.contract import Store
 
-
 _CHANCE: Final[Chance] = random.SystemRandom().random
 
 

@@ -21,9 +21,7 @@ LOOK_AHEAD: Final = 10
 """How many later traces of a person are looked at."""
 
 
-def session_signals(
-    trace: Trace, later: Sequence[Trace], as_of: datetime | None = None
-) -> dict[str, float]:
+def session_signals(trace: Trace, later: Sequence[Trace], as_of: datetime | None = None) -> dict[str, float]:
     """The signals of what followed; none without a timestamp, or where neither session nor user is known.
 
     Args:
