@@ -62,6 +62,7 @@ _EXPORTS = (
     "promptfoo",
     "inspect",
     "openai-evals",
+    "sft",
     "hf",
     "labelstudio",
     "argilla",
@@ -564,6 +565,8 @@ def certify(
     metavar="MODEL",
     help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
 )
+@click.option("--reweight", is_flag=True, help="Let rows weigh more where few traces like them have a label.")
+@click.option("--keep", metavar="LABEL", help="For sft: the conversations of this label, to be repeated.")
 @_out
 @_eval
 @click.option(
@@ -583,6 +586,8 @@ def certify(
 def export(
     kind: str,
     students: tuple[str, ...],
+    reweight: bool,
+    keep: str | None,
     out: Path | None,
     version: str,
     least_confidence: float,
@@ -592,19 +597,12 @@ def export(
     as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
-    from promptlabel.pipeline.export import export
+    from promptlabel.pipeline.export import TrainingWish, export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        written = export(
-            workspace,
-            kind,
-            out,
-            version,
-            students,
-            least_confidence=least_confidence,
-            suggestions=suggestions,
-        )
+        wish = TrainingWish(students, reweight, keep, least_confidence)
+        written = export(workspace, kind, out, version, wish, suggestions=suggestions)
         _show("export", written, as_json)
 
 
