@@ -12,11 +12,11 @@ from promptlabel.llm.client import Client
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.jobs import Job
 from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, unasked_vote, vote_key
+from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.settings import ModelSettings, Project
-from promptlabel.store.contract import Store
 
 Item = TypeVar("Item")
 
@@ -131,9 +131,9 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     return groups
 
 
-def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
+def wanted(workspace: Workspace, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    pending = store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit)
+    pending = workspace.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit)
     return (render(asking, trace, sample) for trace, sample in pending)
 
 

@@ -24,6 +24,6 @@ def cast_code_votes(
         if rules and heuristic.name not in rules:
             continue
         rule = registered[heuristic.name]
-        pending = (trace for trace, _ in workspace.store.pending(rule, limit=limit))
+        pending = (trace for trace, _ in workspace.pending(rule, limit=limit))
         while traces := list(islice(pending, VOTES_AT_ONCE)):
             writer.write(list(code_votes(heuristic, rule, traces)))

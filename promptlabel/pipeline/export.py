@@ -16,6 +16,7 @@ from promptlabel.evals.versions import LATEST, Case, named_version, read_version
 from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, guarded_rows, posteriors
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
+from promptlabel.pipeline.refusing import remember_refusals
 from promptlabel.pipeline.trained import remember_trained
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
@@ -78,23 +79,24 @@ def export(workspace: Workspace, kind: str, out: Path | None = None, version: st
         rows = _write_rows(path, _rows(job), kind, workspace.tasks)
     for task, trace_ids in job.trained.items():
         remember_trained(workspace, task, path, trace_ids)
-    return ExportReport(str(path), rows, kind, tuple(job.refused))
+        remember_refusals(workspace, task, "export", job.refused.get(task, ()))
+    return ExportReport(str(path), rows, kind, tuple(chain.from_iterable(job.refused.values())))
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One export: what is asked, what was refused, and task -> ids of what may be trained on from now on."""
+    """One export: what is asked, and by task what was refused, and the ids of what may be trained on from now on."""
 
     workspace: Workspace
     kind: str
     version: str
-    refused: list[Refusal] = field(default_factory=list)
+    refused: dict[str, list[Refusal]] = field(default_factory=dict)
     trained: dict[str, list[str]] = field(default_factory=dict)
 
-    def noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
-        """The rows; their ids are kept."""
+    def training_rows(self, task: Task) -> Iterator[TrainingRow]:
+        """The task's rows; their ids are kept, and what was refused."""
         ids = self.trained.setdefault(task.name, [])
-        for row in rows:
+        for row in guarded_rows(self.workspace, task, self.refused.setdefault(task.name, [])):
             ids.append(row.trace.trace_id)
             yield row
 
@@ -128,7 +130,7 @@ def _rows(job: _Job) -> Iterator[Row]:
 def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
     workspace, kind = job.workspace, job.kind
     if kind == TRAINING:
-        return (row.record() for row in job.noted(task, guarded_rows(workspace, task, job.refused)))
+        return (row.record() for row in job.training_rows(task))
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
@@ -175,4 +177,4 @@ def _hub_splits(job: _Job) -> Iterator[HubSplits]:
     for task in job.workspace.tasks:
         version = named_version(read_versions(job.workspace.project.evals / task.name), job.version)
         test: Iterable[Case] = version.cases if version else ()
-        yield HubSplits(task, job.noted(task, guarded_rows(job.workspace, task, job.refused)), test)
+        yield HubSplits(task, job.training_rows(task), test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from promptlabel.records import Trace
 from promptlabel.traces.follow_ups import (
@@ -21,9 +21,7 @@ LOOK_AHEAD: Final = 10
 """How many later traces of a person are looked at."""
 
 
-def session_signals(
-    trace: Trace, later: Sequence[Trace], as_of: datetime | None = None
-) -> dict[str, float]:
+def session_signals(trace: Trace, later: Sequence[Trace], as_of: datetime | None = None) -> dict[str, float]:
     """The signals of what followed; none without a timestamp, or where neither session nor user is known.
 
     Args:
@@ -46,9 +44,8 @@ def person_of(trace: Trace) -> str | None:
 
 
 def moment_of(trace: Trace) -> tuple[datetime, str]:
-    """The trace's place among the others of its session."""
-    assert trace.timestamp is not None
-    return trace.timestamp, trace.trace_id
+    """The trace's place among the others of its session; one without a time is never asked for it."""
+    return cast("datetime", trace.timestamp), trace.trace_id
 
 
 def _next_signals(trace: Trace, following: Sequence[Trace], as_of: datetime | None) -> dict[str, float]:

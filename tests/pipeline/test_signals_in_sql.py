@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +33,9 @@ TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2FF), max_size=12),
 )
 ROLES = st.sampled_from(["user", "user", "assistant", "assistant", "system", "a", "b"])
-NAMES = sorted({*ASKED_AGAIN, *DECIDED, *NO_USE, *RATED, *TAKEN_BACK, "edited", "replay", "kept", "messages", 'od"d'})
+NAMES = sorted(
+    {*ASKED_AGAIN, *DECIDED, *NO_USE, *RATED, *TAKEN_BACK, "edited", "replay", "kept", "messages", 'od"d'}
+)
 VALUES = st.one_of(
     st.sampled_from([None, True, False, 0, 1, 3, 0.5, 0.25, -2, 1e300, "up", " Down ", "👍", "a new prompt", [1], {"a": 2}]),
     TEXTS,
@@ -66,14 +67,21 @@ def traces(draw: st.DrawFn, name: str) -> Trace:
         messages = [Message(role, text, at or (NOON if is_timed else None)) for role, text, at in said]
         return Trace(name, messages=tuple(messages), **fields)
     one, other = draw(TEXTS), draw(st.one_of(st.none(), TEXTS))
-    return Trace(name, input=one, output=other, **fields) if draw(st.booleans()) else Trace(name, output=one, **fields)
+    return (
+        Trace(name, input=one, output=other, **fields)
+        if draw(st.booleans())
+        else Trace(name, output=one, **fields)
+    )
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[list[Trace], list[Event]]:
     names = [f"t{place}" for place in range(draw(st.integers(1, 5)))]
     events = draw(
-        st.lists(st.builds(Event, st.sampled_from(names), MOMENTS, st.sampled_from(NAMES), VALUES, METADATA), max_size=14)
+        st.lists(
+            st.builds(Event, st.sampled_from(names), MOMENTS, st.sampled_from(NAMES), VALUES, METADATA),
+            max_size=14,
+        )
     )
     return [draw(traces(name)) for name in names], events
 
