@@ -60,6 +60,9 @@ _EXPORTS = (
     "deepeval",
     "langfuse",
     "phoenix",
+    "openinference",
+    "phoenix-annotations",
+    "otel",
     "jsonl",
     "csv",
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from promptlabel.evals.intervals import Estimate
@@ -80,7 +81,9 @@ def count(number: float) -> str:
 
 def usd(amount: float) -> str:
     """US dollars with as many digits as small sums need."""
-    return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.2g}"
+    if amount >= 0.1 or amount == 0:
+        return f"${amount:,.2f}"
+    return "$" + np.format_float_positional(amount, precision=2, fractional=False, trim="-")
 
 
 _UNITS: Final[Mapping[Unit, Callable[[float], str]]] = {

@@ -10,10 +10,18 @@ from typing import Final
 
 from promptlabel.errors import fail, nearest
 from promptlabel.evals.annotations import Annotated, argilla_records, labelstudio_tasks
+from promptlabel.evals.feedback import openinference_rows, otel_logs, phoenix_annotations
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
-from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, guarded_rows, posteriors
+from promptlabel.pipeline.export_rows import (
+    ROW_SOURCES,
+    TRAINING,
+    columns,
+    guarded_rows,
+    opinions,
+    posteriors,
+)
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
 from promptlabel.pipeline.refusing import remember_refusals
@@ -25,6 +33,11 @@ from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
+FEEDBACK_FORMATS: Final = {
+    "openinference": openinference_rows,
+    "phoenix-annotations": phoenix_annotations,
+    "otel": otel_logs,
+}
 HUB: Final = "hf"
 
 _ROWS: Final = (".jsonl", ".parquet")
@@ -40,6 +53,7 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (".csv",),
     "labelstudio": (".json",),
     "argilla": (".json",),
+    **dict.fromkeys(FEEDBACK_FORMATS, (".jsonl",)),
     HUB: ("",),
 }
 """The endings each kind may be written with; the first is the default's."""
@@ -63,7 +77,7 @@ def export(workspace: Workspace, kind: str, out: Path | None = None, version: st
     Args:
         workspace: its tasks are exported into one file.
         kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
-            argilla, deepeval, langfuse, phoenix, jsonl or csv.
+            argilla, deepeval, langfuse, phoenix, jsonl, csv, openinference, phoenix-annotations or otel.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
@@ -135,6 +149,8 @@ def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
         return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
+    if kind in FEEDBACK_FORMATS:
+        return FEEDBACK_FORMATS[kind](opinions(workspace, task))
     version, cases = _cases(workspace, task, job.version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, version, cases)

@@ -7,12 +7,13 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from promptlabel.evals.feedback import Opinion
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import EvalVersion, read_versions
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Posterior
-from promptlabel.review.adjudication import decide
+from promptlabel.review.adjudication import blind_labels, decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
 from promptlabel.training.export import Labels, TrainingRow, training_rows
@@ -77,6 +78,37 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
             "lane": decision.lane,
             "probability": decision.probability,
         }
+
+
+def opinions(workspace: Workspace, task: Task) -> Iterator[Opinion]:
+    """What the task's rules voted, and the last label that each reviewer gave before seeing a vote."""
+    store = workspace.store
+    for rule, vote in store.votes(task.name):
+        if vote.label is not None:
+            yield Opinion(
+                vote.trace_id,
+                task.name,
+                vote.label,
+                "LLM" if rule.kind == "prompt" else "CODE",
+                f"{rule.rule}/{rule.model}"
+                if vote.sample == 0
+                else f"{rule.rule}/{rule.model}/{vote.sample}",
+                vote.confidence,
+                vote.rationale,
+                metadata={"rule": rule.rule, "model": rule.model},
+            )
+    for label in blind_labels(store.reviews(task.name), store.gold(task.name)):
+        said = {"lane": label.lane, "probability": label.probability}
+        known = {key: value for key, value in said.items() if value is not None}
+        yield Opinion(
+            label.trace_id,
+            task.name,
+            label.label,
+            "HUMAN",
+            label.reviewer,
+            at=label.timestamp,
+            metadata=known,
+        )
 
 
 def guarded_rows(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[TrainingRow]:
