@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,12 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_batch = click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+_detach = click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 _progress = click.option(
     "--progress",
     "way",
@@ -47,6 +54,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -253,12 +261,8 @@ def plan(
 @_rule
 @_limit
 @_progress
-@click.option(
-    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
-)
-@click.option(
-    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
-)
+@_batch
+@_detach
 @_on_votes
 def vote(
     rules: tuple[str, ...],
@@ -289,9 +293,20 @@ def vote(
 @commands.command()
 @_rule
 @_progress
+@_batch
+@_detach
 @_on_votes
-def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(
+    rules: tuple[str, ...],
+    way: Way,
+    batch: bool,
+    detach: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Ask again where answers failed."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import showing_progress
@@ -300,7 +315,8 @@ def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...
         open_workspace(project, tasks, lean=True) as workspace,
         showing_progress(way, as_json=as_json) as progress,
     ):
-        result = retry(workspace, rules=rules, progress=progress)
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = retry(workspace, rules=rules, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 
@@ -385,18 +401,54 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--reviewer", default="reviewer", show_default=True, help="The name of the first reviewer.")
 @click.option(
-    "--reviewers", type=click.IntRange(min=1), default=1, show_default=True, help="Reviewers a trace."
+    "--reviewers",
+    type=click.IntRange(1, 10),
+    help="Reviewers a trace (default: `review.reviewers` of promptlabel.yaml).",
+)
+@click.option(
+    "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
+)
+@click.option(
+    "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
 )
 @_on_votes
 def review(
-    port: int, reviewer: str, reviewers: int, project: Path, tasks: tuple[str, ...], as_json: bool
+    port: int,
+    reviewer: str,
+    reviewers: int | None,
+    invited: tuple[str, ...],
+    name: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Serve the reviewers' page."""
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.web.serving import serve
 
     with open_workspace(project, tasks) as workspace:
-        serve(workspace, port=port, reviewer=reviewer, reviewers_per_item=reviewers, as_json=as_json)
+        settings = workspace.project.settings.review
+        chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
+        serve(
+            workspace,
+            port=port,
+            name=name,
+            reviewer=reviewer,
+            invited=invited,
+            review=chosen,
+            as_json=as_json,
+        )
+
+
+@commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
 
 
 @commands.command()
@@ -539,18 +591,81 @@ def certify(
     type=click.Choice(_EXPORTS),
     help="What to write.",
 )
+@click.option(
+    "--for",
+    "students",
+    multiple=True,
+    metavar="MODEL",
+    help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
+)
 @_out
 @_eval
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
-    kind: str, out: Path | None, version: str, project: Path, tasks: tuple[str, ...], as_json: bool
+    kind: str,
+    students: tuple[str, ...],
+    out: Path | None,
+    version: str,
+    least_confidence: float,
+    suggestions: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
     from promptlabel.pipeline.export import export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version), as_json)
+        written = export(
+            workspace,
+            kind,
+            out,
+            version,
+            students,
+            least_confidence=least_confidence,
+            suggestions=suggestions,
+        )
+        _show("export", written, as_json)
+
+
+@commands.command()
+@click.option(
+    "--human",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="The share of each cycle's traffic that people review.",
+)
+@click.option("--cycles", type=click.IntRange(1, 100), default=12, show_default=True, help="How many cycles.")
+@click.option("--runs", type=click.IntRange(2, 100), default=5, show_default=True, help="How many splits.")
+@_on_votes
+def simulate(
+    human: float, cycles: int, runs: int, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what training on its own labels would do to a model, on the project's traces."""
+    from promptlabel.pipeline.simulate import simulate_cycles
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        made = [
+            simulate_cycles(workspace, task, human=human, cycles=cycles, runs=runs)
+            for task in workspace.tasks
+        ]
+    _show("simulate", made, as_json)
 
 
 @commands.command()
@@ -621,6 +736,16 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
     sys.exit(result.exit_code)
 
 
+@commands.command()
+@click.argument("target", metavar="STORE")
+@_on_project
+def move(target: str, project: Path, as_json: bool) -> None:
+    """Carry the project's store to another home: postgresql://USER@HOST/DATABASE, or the path of a DuckDB file."""
+    from promptlabel.pipeline.move import move
+
+    _show("move", move(project, target), as_json)
+
+
 def _show(verb: str, result: object, as_json: bool) -> None:
     from promptlabel.terminal.showing import show
 
@@ -635,6 +760,7 @@ def _refuse(error: PromptlabelError) -> None:
 
 def main() -> None:
     """Nothing; runs the command line and exits with 0 done, 1 failed or incomplete, 2 wrong input."""
+    gc.set_threshold(50_000)  # imports make no garbage, and looking for it is a fifteenth of a verb's start
     try:
         commands.main(standalone_mode=True)
     except Exception as error:

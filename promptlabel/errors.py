@@ -41,6 +41,10 @@ class InputError(PromptlabelError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class StoppedError(PromptlabelError):
+    """A guard stopped the work before anything was written."""
+
+
 class StoreError(PromptlabelError):
     """The store cannot be opened, read or written; the message says how to mend it."""
 
@@ -66,7 +70,7 @@ class AlreadyRunningError(PromptlabelError):
     exit_code = 75
 
     def __init__(self, holder: str) -> None:
-        super().__init__(f"already running: {holder or 'another process'}; this start did nothing")
+        super().__init__(f"already running, so this start did nothing: {holder}")
 
 
 class MissingExtraError(InputError):

@@ -1,14 +1,14 @@
-"""Traces in the formats of annotation tools: the label model's suggestion, and what people decided."""
+"""Traces in the formats of annotation tools; with the label model's suggestion and what people decided, or without."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from promptlabel.records import Pick, Posterior, Trace
 from promptlabel.review.adjudication import Decision
+from promptlabel.traces.reviewed_elsewhere import result_id, user_id
 
 Row: TypeAlias = dict[str, Any]
 
@@ -86,7 +86,7 @@ def _annotation(item: Annotated, decision: Decision) -> Row:
 
 def _choice(item: Annotated, label: str, part: str) -> Row:
     return {
-        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{part}:{item.task}:{item.trace.trace_id}").hex[:10],
+        "id": result_id(part, item.task, item.trace.trace_id),
         "from_name": item.task,
         "to_name": "text",
         "type": "choices",
@@ -99,7 +99,4 @@ def _suggestion(posterior: Posterior) -> Row:
 
 
 def _responses(decision: Decision) -> list[Row]:
-    return [
-        {"value": decision.label, "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
-        for reviewer in decision.reviewers
-    ]
+    return [{"value": decision.label, "user_id": user_id(reviewer)} for reviewer in decision.reviewers]

@@ -9,8 +9,9 @@ import numpy as np
 
 from promptlabel.evals.certifying import EPSILON, AltTest, alt_test
 from promptlabel.pipeline.labelers import POSTERIOR, labelers
+from promptlabel.pipeline.tables import require_single
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.review.adjudication import ADJUDICATOR, blind_labels
+from promptlabel.review.adjudication import blind_labels
 from promptlabel.rules.loading import Task
 
 TOO_FEW = "no trace was decided blind by two reviewers; run: promptlabel review --reviewers 3"
@@ -39,6 +40,7 @@ def certify(
     The alternative annotator test on every trace that two or more reviewers decided blind; an adjudicator, who has
     seen the others' labels, is no reviewer here.
     """
+    require_single(task, "certify")
     given = _given(workspace, task)
     reviewers = tuple(sorted({reviewer for labels in given.values() for reviewer in labels}))
     if not given:
@@ -64,6 +66,5 @@ def _given(workspace: Workspace, task: Task) -> dict[str, dict[str, str]]:
     """Trace -> reviewer -> label, of the traces that two reviewers or more decided blind."""
     labels: dict[str, dict[str, str]] = {}
     for opinion in blind_labels(workspace.store.reviews(task.name), workspace.store.gold(task.name)):
-        if opinion.reviewer != ADJUDICATOR:
-            labels.setdefault(opinion.trace_id, {})[opinion.reviewer] = opinion.label
+        labels.setdefault(opinion.trace_id, {})[opinion.reviewer] = opinion.label
     return {trace_id: own for trace_id, own in labels.items() if len(own) > 1}

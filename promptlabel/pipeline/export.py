@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -14,23 +14,17 @@ from promptlabel.evals.feedback import openinference_rows, otel_logs, phoenix_an
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
-from promptlabel.pipeline.export_rows import (
-    ROW_SOURCES,
-    TRAINING,
-    columns,
-    guarded_rows,
-    opinions,
-    posteriors,
-)
+from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, opinions, posteriors
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
-from promptlabel.pipeline.refusing import remember_refusals
-from promptlabel.pipeline.trained import remember_trained
+from promptlabel.pipeline.lineage import lineage_of
+from promptlabel.pipeline.training_export import TrainingExport, refused_path
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
-from promptlabel.training.export import TrainingRow
+from promptlabel.training.preferences import Pairs
+from promptlabel.training.provenance import ExportRecord
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 FEEDBACK_FORMATS: Final = {
@@ -43,6 +37,7 @@ HUB: Final = "hf"
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
+    "preferences": (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -61,58 +56,88 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 UNFROZEN: Final = "unfrozen"
 
 
+PREFERENCES: Final = "preferences"
+TRAINING_KINDS: Final = (TRAINING, HUB, PREFERENCES)
+"""What models are trained on: these pass the guards and are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written where; `refused` is what may not be trained on, and why."""
+    """What was written where.
+
+    Attributes:
+        refused: what may not be trained on, and why; also in the file `refused_path`, where there is any.
+        training: what is remembered of a training export: where its labels come from and for whom they are.
+    """
 
     path: str
     rows: int
     kind: str
     refused: tuple[Refusal, ...] = ()
+    refused_path: str | None = None
+    training: ExportRecord | None = None
 
 
-def export(workspace: Workspace, kind: str, out: Path | None = None, version: str = LATEST) -> ExportReport:
+def export(
+    workspace: Workspace,
+    kind: str,
+    out: Path | None = None,
+    version: str = LATEST,
+    students: Sequence[str] = (),
+    *,
+    least_confidence: float = 0.5,
+    suggestions: bool = False,
+) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
+        kind: training, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
             argilla, deepeval, langfuse, phoenix, jsonl, csv, openinference, phoenix-annotations or otel.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
+        students: the models that are to be trained on it; by default those that are `trained_on` something.
+        least_confidence: preference pairs less sure than this are left out.
+        suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
+            otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
-        InputError: for an unknown kind or version, or an ending the kind has no form for.
+        InputError: for an unknown kind, version or model, or an ending the kind has no form for.
+        StoppedError: when people decided too few of the rows that a model is to be trained on.
     """
     path = _checked_path(workspace, kind, out)
-    job = _Job(workspace, kind, version)
-    if kind == HUB:
-        rows = write_dataset(path, _hub_splits(job))
+    if kind not in TRAINING_KINDS:
+        if students:
+            fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
+        rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
+        return ExportReport(str(path), rows, kind)
+    made = TrainingExport(workspace, lineage_of(workspace, students))
+    if kind == PREFERENCES:
+        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
     else:
-        rows = _write_rows(path, _rows(job), kind, workspace.tasks)
-    for task, trace_ids in job.trained.items():
-        remember_trained(workspace, task, path, trace_ids)
-        remember_refusals(workspace, task, "export", job.refused.get(task, ()))
-    return ExportReport(str(path), rows, kind, tuple(chain.from_iterable(job.refused.values())))
+        rows = _write_training(path, made, kind, version)
+    record = made.finish(path)
+    refused = tuple(one for _, one in made.refused)
+    return ExportReport(str(path), rows, kind, refused, str(refused_path(path)) if refused else None, record)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One export: what is asked, and by task what was refused, and the ids of what may be trained on from now on."""
+def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -> int:
+    if kind == HUB:
+        return write_dataset(path, made.ending_well(_hub_splits(made, version)))
+    rows = (row.record() for task in made.workspace.tasks for row in made.rows(task))
+    return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, made.workspace.tasks)
 
-    workspace: Workspace
-    kind: str
-    version: str
-    refused: dict[str, list[Refusal]] = field(default_factory=dict)
-    trained: dict[str, list[str]] = field(default_factory=dict)
 
-    def training_rows(self, task: Task) -> Iterator[TrainingRow]:
-        """The task's rows; their ids are kept, and what was refused."""
-        ids = self.trained.setdefault(task.name, [])
-        for row in guarded_rows(self.workspace, task, self.refused.setdefault(task.name, [])):
-            ids.append(row.trace.trace_id)
-            yield row
+def _pairs(made: TrainingExport, least: float) -> Iterator[Row]:
+    """The preference pairs of the pairwise tasks."""
+    tasks = [task for task in made.workspace.tasks if task.spec.kind == "pairwise"]
+    if not tasks:
+        fail("preferences come of pairwise tasks: write `kind: pairwise` in task.yaml")
+    for task in tasks:
+        first, second = task.labels[:2]
+        pairs = Pairs((first, second), least)
+        yield from (pairs.record(row) for row in made.rows(task, pairs.refusal))
 
 
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
@@ -136,24 +161,22 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(job: _Job) -> Iterator[Row]:
-    rows = chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
-    return map(without_secrets, rows)
+def _rows(workspace: Workspace, kind: str, version: str, suggestions: bool) -> Iterator[Row]:
+    rows = (_task_rows(workspace, kind, version, suggestions, task) for task in workspace.tasks)
+    return map(without_secrets, chain.from_iterable(rows))
 
 
-def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
-    workspace, kind = job.workspace, job.kind
-    if kind == TRAINING:
-        return (row.record() for row in job.training_rows(task))
+def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
-        return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
+        annotated = _annotated(workspace, task) if suggestions else _waiting(workspace, task)
+        return ANNOTATION_FORMATS[kind](annotated)
     if kind in FEEDBACK_FORMATS:
         return FEEDBACK_FORMATS[kind](opinions(workspace, task))
-    version, cases = _cases(workspace, task, job.version)
+    found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
-    return EVAL_FORMATS[kind](card, version, cases)
+    return EVAL_FORMATS[kind](card, found, cases)
 
 
 def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
@@ -177,20 +200,32 @@ def _unfrozen(workspace: Workspace, task: Task) -> Iterator[Case]:
         yield Case(trace, task.name, one.label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
 
 
+def _waiting(workspace: Workspace, task: Task) -> Iterator[Annotated]:
+    """The undecided traces of the queue, in its order, and nothing that was made of them."""
+    ids = [pick.trace_id for pick in workspace.store.queue(task.name, undecided=True)]
+    found = {trace.trace_id: trace for trace in workspace.store.traces(ids)}
+    return (Annotated(found[trace_id], task.name) for trace_id in ids)
+
+
 def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     """The traces of the queue, and those that people decided."""
     store = workspace.store
     picks = {pick.trace_id: pick for pick in store.queue(task.name)}
     decisions = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     wanted = picks.keys() | decisions.keys()
-    known = {one.trace_id: one for one in posteriors(store.posteriors(task.name)) if one.trace_id in wanted}
+    known = {
+        one.trace_id: one
+        for one in posteriors(store.posteriors(task.name), task.spec.kind)
+        if one.trace_id in wanted
+    }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
 
 
-def _hub_splits(job: _Job) -> Iterator[HubSplits]:
-    for task in job.workspace.tasks:
-        version = named_version(read_versions(job.workspace.project.evals / task.name), job.version)
+def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:
+    workspace = made.workspace
+    for task in workspace.tasks:
+        version = named_version(read_versions(workspace.project.evals / task.name), name)
         test: Iterable[Case] = version.cases if version else ()
-        yield HubSplits(task, job.training_rows(task), test)
+        yield HubSplits(task, made.rows(task), test)

@@ -8,12 +8,15 @@ from promptlabel.rules.loading import Task
 
 
 def teaching_gold(workspace: Workspace, task: Task) -> tuple[Decision, ...]:
-    """The decisions a label model may see: all but those of traces after the task's `holdout_after`.
+    """The decisions a label model may see: blind ones, but for those of traces after the task's `holdout_after`.
+
+    What was decided after seeing the votes is no gold: the label model would be taught its own opinion.
 
     Cases of frozen eval sets are among them. They judge models trained on what `export` writes, which never holds
     them; figures about the label model itself come from fits that did not see the label in question.
     """
-    decisions = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
+    decided = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
+    decisions = tuple(decision for decision in decided if decision.blind)
     boundary = task.spec.holdout_after
     if boundary is None:
         return decisions

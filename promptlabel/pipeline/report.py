@@ -43,6 +43,7 @@ from promptlabel.pipeline.refusing import refusals
 from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
+from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
 from promptlabel.review.agreement import agreement, ratings_of
 from promptlabel.routing.lanes import AUDIT
@@ -182,7 +183,7 @@ def _queue(store: Store, task: str) -> QueueFigures:
     return QueueFigures(
         waiting=Counter(pick.lane for pick in waiting),
         decided=len(store.queue(task)) - len(waiting),
-        first=tuple(waiting[:FIRST_ITEMS]),
+        first=tuple(replace(pick, reason=redacted(pick.reason)) for pick in waiting[:FIRST_ITEMS]),
     )
 
 

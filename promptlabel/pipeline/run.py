@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from promptlabel.errors import AlreadyRunningError, StoreError
 from promptlabel.evals.versions import read_versions
 from promptlabel.pipeline.export import export
 from promptlabel.pipeline.fit import FitReport, fit, restore_fit, stored_fit
 from promptlabel.pipeline.freeze import freeze
 from promptlabel.pipeline.gate import Floor, GateReport, gate
-from promptlabel.pipeline.one_at_a_time import one_at_a_time
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.queue import QueueReport, build_queue
 from promptlabel.pipeline.report import report
 from promptlabel.pipeline.vote import VoteReport, vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
-from promptlabel.settings import load_project
+from promptlabel.settings import Project, load_project
+from promptlabel.store.holding import held
 
 POSTERIOR: Final = "posterior"
 
@@ -73,11 +75,21 @@ def run(root: Path, tasks: Sequence[str], *, wishes: Wishes = Wishes(), progress
     Raises:
         AlreadyRunningError: while another run of the project is under way.
     """
-    with one_at_a_time(load_project(root)):
+    with _alone(load_project(root)):
         with open_workspace(root, tasks, lean=True, since=wishes.since) as workspace:
             voted = vote(workspace, limit=wishes.limit, progress=progress)
         with open_workspace(root, tasks) as workspace:
             return _follow(workspace, voted, wishes)
+
+
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(project.state, "running this project"))
+        except StoreError as error:
+            raise AlreadyRunningError(str(error)) from error
+        yield
 
 
 def _follow(workspace: Workspace, voted: VoteReport, wishes: Wishes) -> RunReport:

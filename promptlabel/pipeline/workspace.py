@@ -13,7 +13,7 @@ from promptlabel.pipeline.secret import project_secret
 from promptlabel.records import RegisteredRule, Trace
 from promptlabel.rules.loading import Task, load_checked
 from promptlabel.settings import Project, load_project
-from promptlabel.store.contract import Store
+from promptlabel.store.contract import WHOLE, Part, Store
 from promptlabel.store.opening import open_store
 
 
@@ -31,12 +31,12 @@ class Workspace:
     since: datetime | None = None
 
     def pending(
-        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
         """Traces, and sample indices, that the rule is to vote on: see `Store.pending`."""
         if self.since is None:
-            return self.store.pending(rule, samples=samples, limit=limit)
-        since, every = self.since, self.store.pending(rule, samples=samples)
+            return self.store.pending(rule, samples=samples, limit=limit, part=part)
+        since, every = self.since, self.store.pending(rule, samples=samples, part=part)
         found = (item for item in every if item[0].timestamp is None or item[0].timestamp > since)
         return islice(found, limit)
 

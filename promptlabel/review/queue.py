@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
 from promptlabel.records import ReviewEvent
-from promptlabel.review.adjudication import take_back
+from promptlabel.review.adjudication import SHOWN, take_back
 
 LEASE = timedelta(minutes=10)
+_ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,33 @@ class ReviewQueue:
     """The review queue of one task.
 
     An item is open to a reviewer who has not acted on it, while nobody has flagged it and fewer than
-    `reviewers_per_item` others have labelled or lease it. All times are arguments, so that the same
+    its number of reviewers have labelled or lease it. All times are arguments, so that the same
     calls give the same state.
+
+    Args:
+        items: in the order in which they are handed out.
+        reviewers_per_item: how many people label an item.
+        shared: the items that so many people label, all others having one; all items where it is None.
+        lease: how long an item is kept for whoever has it.
     """
 
     def __init__(
-        self, items: Iterable[str], *, reviewers_per_item: int = 1, lease: timedelta = LEASE
+        self,
+        items: Iterable[str],
+        *,
+        reviewers_per_item: int = 1,
+        shared: Container[str] | None = None,
+        lease: timedelta = LEASE,
     ) -> None:
         self._items = list(dict.fromkeys(items))
         self._position = {item: index for index, item in enumerate(self._items)}
         self._reviewers_per_item = reviewers_per_item
+        self._shared = shared
         self._lease = lease
         self._leases: dict[str, dict[str, _Lease]] = {}
         self._events: dict[str, dict[str, list[ReviewEvent]]] = {}
         self._acted: dict[str, set[str]] = {}
+        self._excluded: dict[str, set[str]] = {}
         self._closed: set[str] = set()
         self._start: dict[str, int] = {}
 
@@ -72,9 +86,30 @@ class ReviewQueue:
             self._grant(item, holder, now)
         return items
 
+    def give_way(self, items: Iterable[str], holder: Holder, until: datetime) -> None:
+        """Nothing; others than this queue knows have these items, and nobody here is asked about them until then."""
+        for item in items:
+            leases = self._leases.setdefault(item, {})
+            leases.pop(holder.reviewer, None)
+            leases |= {f"{_ELSEWHERE} {seat}": _Lease(Holder(""), until) for seat in range(self.seats(item))}
+
+    def held(self, holder: Holder, now: datetime) -> list[str]:
+        """The items that the holder leases, in queue order."""
+        self._expire(now)
+        leased = [item for item, leases in self._leases.items() if holder.reviewer in leases]
+        return self._in_order(item for item in leased if self._is_free_for_tab(item, holder))
+
+    def inherit(self, former: ReviewQueue) -> None:
+        """Nothing; who leases an item of the former queue, which this one takes the place of, leases it still."""
+        self._leases = {item: held for item, held in former._leases.items() if item in self._position}
+
+    def exclude(self, item: str, reviewer: str) -> None:
+        """Nothing; the reviewer is never asked about the item."""
+        self._excluded.setdefault(reviewer, set()).add(item)
+
     def apply(self, event: ReviewEvent) -> None:
         """Nothing; the event is part of the state from now on. Events of unknown items change nothing."""
-        if event.trace_id not in self._position:
+        if event.trace_id not in self._position or event.action in SHOWN:
             return
         own = self._events.setdefault(event.trace_id, {}).setdefault(event.reviewer, [])
         if event.action == "undo":
@@ -97,13 +132,16 @@ class ReviewQueue:
         self, holder: Holder, known: set[str], free: Callable[[str, Holder], bool]
     ) -> Iterator[str]:
         leased = [item for item, leases in self._leases.items() if holder.reviewer in leases]
-        mine = sorted((item for item in leased if free(item, holder)), key=self._position.__getitem__)
+        mine = self._in_order(item for item in leased if free(item, holder))
         yield from (item for item in mine if item not in known)
         yield from (
             item
             for item in self._open_items(holder.reviewer)
             if item not in known and item not in leased and self._has_room(item, holder.reviewer)
         )
+
+    def _in_order(self, items: Iterable[str]) -> list[str]:
+        return sorted(items, key=self._position.__getitem__)
 
     def _open_items(self, reviewer: str) -> Iterator[str]:
         """Open items in order; what lies before the first of them is not looked at again."""
@@ -117,12 +155,17 @@ class ReviewQueue:
                 self._start[reviewer] = index + 1
 
     def _is_open(self, item: str, reviewer: str) -> bool:
-        return item not in self._closed and item not in self._acted.get(reviewer, ())
+        done = item in self._closed or item in self._acted.get(reviewer, ())
+        return not done and item not in self._excluded.get(reviewer, ())
+
+    def seats(self, item: str) -> int:
+        """How many people label the item."""
+        return self._reviewers_per_item if self._shared is None or item in self._shared else 1
 
     def _has_room(self, item: str, reviewer: str) -> bool:
         leases = self._leases.get(item, {})
         others = sum(1 for other in leases if other != reviewer)
-        return self._labelled(item) + others < self._reviewers_per_item
+        return self._labelled(item) + others < self.seats(item)
 
     def _is_free_for_tab(self, item: str, holder: Holder) -> bool:
         return self._leases[item][holder.reviewer].holder == holder
@@ -157,7 +200,7 @@ class ReviewQueue:
 
     def _is_finished(self, item: str) -> bool:
         flagged = any(own and own[-1].action == "flag" for own in self._events[item].values())
-        return flagged or self._labelled(item) >= self._reviewers_per_item
+        return flagged or self._labelled(item) >= self.seats(item)
 
     def _reopen(self, item: str) -> None:
         position = self._position[item]

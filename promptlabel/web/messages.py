@@ -23,6 +23,19 @@ class JoinRequest(_Strict):
     token: str = ""
 
 
+class InviteRequest(_Strict):
+    """The name of whom an address is to let in."""
+
+    name: str
+
+
+class DisputedRequest(_Strict):
+    """A page asks for traces on which reviewers differ, beside those it has."""
+
+    count: int = Field(ge=0, le=20)
+    have: list[Id] = Field(default=[], max_length=500)
+
+
 class NextRequest(_Strict):
     """A browser tab asks for traces beside those it has."""
 
@@ -35,7 +48,7 @@ class Act(_Strict):
     """One thing a reviewer did."""
 
     event_id: Id
-    action: Literal["label", "skip", "flag", "undo", "change"]
+    action: Literal["label", "skip", "flag", "undo", "change", "adjudicate"]
     trace_id: Id | None = None
     label: str | None = None
     seconds: float | None = Field(default=None, ge=0, strict=False, allow_inf_nan=False)

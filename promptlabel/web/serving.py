@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -12,10 +12,14 @@ import orjson
 import uvicorn
 from starlette.applications import Starlette
 
-from promptlabel.errors import InputError
+from promptlabel.errors import InputError, fail
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.settings import Review
+from promptlabel.store.sharing import StoreServer
 from promptlabel.web.protection import LOOPBACK
+from promptlabel.web.refreshing import Refresher
 from promptlabel.web.review import review_app
+from promptlabel.web.sessions import clean_name
 
 
 def serve(
@@ -24,22 +28,46 @@ def serve(
     port: int = 8711,
     host: str = "127.0.0.1",
     reviewer: str = "reviewer",
-    reviewers_per_item: int = 1,
+    name: str | None = None,
+    invited: Sequence[str] = (),
+    review: Review | None = None,
     as_json: bool = False,
 ) -> None:
     """Nothing; returns when the server has been stopped with Ctrl-C. Port 0 is any free one.
 
+    Args:
+        workspace: its tasks are reviewed, and other processes reach its store through this one meanwhile.
+        port: where the page is.
+        host: likewise.
+        name: the name under which a proxy with TLS on this machine reaches the page for others.
+        reviewer: the name of whoever opens the printed address first.
+        invited: people who get an address of their own, which works once; where there are some, the printed
+            address works once too.
+        review: in place of the project's settings.
+        as_json: what is printed.
+
     Raises:
         InputError: when the address cannot be had.
     """
+    names = [clean_name(name) or fail("a name has 1 to 64 printable characters") for name in invited]
     app = review_app(
         workspace.store,
         workspace.tasks,
         reviewer=reviewer,
-        hosts=(*LOOPBACK, host),
-        reviewers_per_item=reviewers_per_item,
+        hosts=(*LOOPBACK, host, *([name] if name else [])),
+        review=review or workspace.project.settings.review,
+        open_to_all=not names,
     )
-    run_server(app, lambda address: announce(address, as_json=as_json), port=port, host=host)
+    links = {name: app.state.sessions.invite(name) for name in names}
+
+    def ready(local: str) -> None:
+        address = f"https://{name}/join/{app.state.token}" if name else local
+        start = address.rpartition("/")[0]
+        announce(address, {name: f"{start}/{token}" for name, token in links.items()}, as_json=as_json)
+
+    refresher = Refresher(app.state.desk)
+    with StoreServer(workspace.store, workspace.project.state, refresher.heed), refresher:
+        run_server(app, ready, port=port, host=host)
 
 
 def run_server(app: Starlette, ready: Callable[[str], None], *, port: int, host: str = "127.0.0.1") -> None:
@@ -59,13 +87,28 @@ _REVIEW: Final = (
     "Review at {}\n"
     "Others open the same address and give their names. Ctrl-C stops; every decision is stored at once.\n"
 )
+_INVITED: Final = (
+    "Review at {}\n"
+    "Each address works once, for one browser. Ctrl-C stops; every decision is stored at once.\n"
+)
 
 
-def announce(address: str, *, as_json: bool, sentence: str = _REVIEW) -> None:
+def announce(
+    address: str,
+    invitations: Mapping[str, str] | None = None,
+    *,
+    as_json: bool,
+    sentence: str | None = None,
+) -> None:
     """Nothing; prints where the page is, as one JSON object if asked."""
-    sys.stdout.write(
-        orjson.dumps({"address": address}).decode() + "\n" if as_json else sentence.format(address)
-    )
+    invited = invitations or {}
+    if as_json:
+        found = {"address": address, **({"invitations": invited} if invited else {})}
+        sys.stdout.write(orjson.dumps(found).decode() + "\n")
+    else:
+        said = sentence or (_INVITED if invited else _REVIEW)
+        lines = [f"  {name}: {link}\n" for name, link in invited.items()]
+        sys.stdout.write(said.format(address) + "".join(lines))
     sys.stdout.flush()
 
 

@@ -1,10 +1,11 @@
-"""Who is reviewing: a secret in the printed address lets people in, a signed cookie remembers their names."""
+"""Who is reviewing: secret addresses let people in, a signed cookie remembers who they are."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import secrets
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -15,54 +16,84 @@ from promptlabel.store.contract import Store
 
 _STATE: Final = "review_secret"
 _AGE: Final = 30 * 24 * 3600
+_MAINTAINER: Final = "maintainer"
+_REVIEWER: Final = "reviewer"
 LONGEST_NAME: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone at the page; a maintainer may settle conflicts and invite others."""
+
+    name: str
+    is_maintainer: bool = False
+
+
 class Sessions:
-    """Names of reviewers behind signed cookies.
+    """People behind signed cookies, and the addresses that let them in.
 
     The secret that signs is kept in the store, so that a reviewer stays signed in, and what their
-    browser still has to send stays welcome, when the server is started again. The token in the printed
-    address is made anew by every start.
+    browser still has to send stays welcome, when the server is started again. The addresses are made anew by
+    every start.
+
+    Args:
+        secret: what signs.
+        token: the secret of the printed address.
+        first: who opens that address first, and is the maintainer.
+        open_to_all: whether others may come through it too, under names of their own.
     """
 
-    def __init__(self, secret: bytes, token: str) -> None:
+    def __init__(self, secret: bytes, token: str, first: str = "", *, open_to_all: bool = True) -> None:
         self._secret = secret
         self.token = token
+        self.open_to_all = open_to_all
         self.project = sha256(b"project" + secret).hexdigest()[:12]
         self._cookie = f"promptlabel-{self.project}"
+        self._once = {token: Person(first, is_maintainer=True)}
 
     @classmethod
-    def open(cls, store: Store) -> Sessions:
+    def open(cls, store: Store, first: str = "", *, open_to_all: bool = True) -> Sessions:
         """Sessions signed with the store's secret, which is made when there is none."""
         secret = store.state(_STATE)
         if not isinstance(secret, str):
             secret = secrets.token_hex(32)
             store.save_state(_STATE, secret)
-        return cls(bytes.fromhex(secret), secrets.token_urlsafe(24))
+        return cls(bytes.fromhex(secret), secrets.token_urlsafe(24), first, open_to_all=open_to_all)
 
     def admits(self, token: str) -> bool:
-        """Whether the token is the one of the printed address."""
-        return hmac.compare_digest(token.encode(), self.token.encode())
+        """Whether the token is the one of the printed address, and others than the first may use it."""
+        return self.open_to_all and hmac.compare_digest(token.encode(), self.token.encode())
 
-    def sign_in(self, response: Response, reviewer: str) -> None:
-        """Nothing; the browser that gets the response is the reviewer's from now on."""
+    def invite(self, name: str) -> str:
+        """The token of an address that lets one browser in, once, under that name."""
+        token = secrets.token_urlsafe(24)
+        self._once[token] = Person(name)
+        return token
+
+    def redeem(self, token: str) -> Person | None:
+        """Whom the token invites; it does so once."""
+        return self._once.pop(token, None)
+
+    def sign_in(self, response: Response, person: Person) -> None:
+        """Nothing; the browser that gets the response is that person's from now on."""
         response.set_cookie(
-            self._cookie, self._sealed(reviewer), max_age=_AGE, httponly=True, samesite="strict", path="/"
+            self._cookie, self._sealed(person), max_age=_AGE, httponly=True, samesite="strict", path="/"
         )
 
-    def reviewer(self, request: Request) -> str | None:
-        """The reviewer whose browser sent the request; None without a cookie, or with one not signed here."""
+    def person(self, request: Request) -> Person | None:
+        """Whose browser sent the request; None without a cookie, or with one not signed here."""
         cookie = request.cookies.get(self._cookie, "")
         try:
-            name = base64.urlsafe_b64decode(cookie.partition(".")[0]).decode()
+            role, _, name = base64.urlsafe_b64decode(cookie.partition(".")[0]).decode().partition(" ")
         except ValueError:
             return None
-        return name if hmac.compare_digest(cookie.encode(), self._sealed(name).encode()) else None
+        person = Person(name, role == _MAINTAINER)
+        return person if hmac.compare_digest(cookie.encode(), self._sealed(person).encode()) else None
 
-    def _sealed(self, reviewer: str) -> str:
-        seal = hmac.new(self._secret, reviewer.encode(), sha256).hexdigest()
-        return f"{base64.urlsafe_b64encode(reviewer.encode()).decode()}.{seal}"
+    def _sealed(self, person: Person) -> str:
+        said = f"{_MAINTAINER if person.is_maintainer else _REVIEWER} {person.name}".encode()
+        seal = hmac.new(self._secret, said, sha256).hexdigest()
+        return f"{base64.urlsafe_b64encode(said).decode()}.{seal}"
 
 
 def clean_name(name: str) -> str | None:

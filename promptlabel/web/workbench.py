@@ -24,7 +24,7 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.web.protection import LOOPBACK, Protection
 from promptlabel.web.refusals import HANDLERS, body_of, refused
 from promptlabel.web.serving import announce, run_server
-from promptlabel.web.sessions import Sessions
+from promptlabel.web.sessions import Person, Sessions
 
 _WRITER: Final = "\x1fworkbench"
 """Who writes rules: no name that a reviewer could take, for cookies know no ports."""
@@ -114,7 +114,7 @@ class _Pages:
         if not self.sessions.admits(request.path_params["token"]):
             return self._locked()
         response = RedirectResponse("/", status_code=303)
-        self.sessions.sign_in(response, _WRITER)
+        self.sessions.sign_in(response, Person(_WRITER))
         return response
 
     async def page(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class _Pages:
         return JSONResponse(await run_in_threadpool(answer, wanted))
 
     def _stranger(self, request: Request) -> bool:
-        return self.sessions.reviewer(request) != _WRITER
+        return self.sessions.person(request) != Person(_WRITER)
 
     def _locked(self) -> Response:
         return HTMLResponse(self._templates.get_template("workbench_locked.html").render(), status_code=403)

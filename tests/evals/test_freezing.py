@@ -250,7 +250,7 @@ def test_stale_cases_leave_and_do_not_come_back() -> None:
 
 
 def test_hard_cases_say_why() -> None:
-    settled = replace(decision("b"), reviewers=("adjudicator", "ann", "bob"))
+    settled = replace(decision("b"), reviewers=("ann", "bob", "cy"), adjudicator="cy")
     frozen = froze(
         [replace(decision("a"), lane="uncertain"), settled, decision("c")],
         [trace("a"), trace("b"), trace("c")],

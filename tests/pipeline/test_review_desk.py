@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from promptlabel.errors import InputError, StoreError
-from promptlabel.pipeline.review import Receipt, ReviewDesk, Submission
+from promptlabel.pipeline.review import ReviewDesk
+from promptlabel.pipeline.task_desk import Receipt, Submission
 from promptlabel.records import Gold, Pick, ReviewEvent, Trace
+from promptlabel.review.adjudication import PROBE, decide
 from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task
 from promptlabel.rules.spec import TaskSpec
-from promptlabel.settings import Project, Settings
-from promptlabel.store.contract import Store
+from promptlabel.settings import Project, Review, Settings
+from promptlabel.store.contract import PosteriorTable, Store
 from promptlabel.store.opening import open_store
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -37,13 +41,19 @@ def desk(store: Store) -> ReviewDesk:
     return ReviewDesk(store, [TASK], lambda: NOON)
 
 
+def random_numbers() -> Iterator[float]:
+    rng = random.Random(0)
+    while True:
+        yield rng.random()
+
+
 def label(trace_id: str, event_id: str = "one") -> Submission:
     return Submission(event_id, "label", trace_id, "good")
 
 
 @pytest.mark.parametrize("reviewers_per_item", [1, 2])
 def test_eight_reviewers_at_once_lose_and_double_nothing(store: Store, reviewers_per_item: int) -> None:
-    desk = ReviewDesk(store, [TASK], lambda: NOON, reviewers_per_item=reviewers_per_item)
+    desk = ReviewDesk(store, [TASK], lambda: NOON, review=Review(reviewers=reviewers_per_item))
     receipts: list[Receipt] = []
 
     def work(reviewer: str) -> None:
@@ -126,3 +136,165 @@ def test_unknown_traces_and_labels_are_named(desk: ReviewDesk) -> None:
         desk.submit("quality", "anna", label("nowhere"))
     with pytest.raises(InputError, match="has no label superb"):
         desk.submit("quality", "anna", Submission("one", "label", "t000", "superb"))
+
+
+# --- several reviewers for a share
+
+
+def test_a_share_of_the_traces_has_two_reviewers_the_same_ones_in_every_run(store: Store) -> None:
+    review = Review(reviewers=2, share=0.25)
+    for _ in range(2):
+        desk = ReviewDesk(store, [TASK], lambda: NOON, review=review)
+        for reviewer in ("anna", "ben", "cy"):
+            while traces := desk.next_items("quality", Holder(reviewer), 5):
+                for trace in traces:
+                    desk.submit("quality", reviewer, label(trace.trace_id, f"{reviewer} {trace.trace_id}"))
+    given = Counter(event.trace_id for event in store.reviews("quality"))
+    assert len(given) == ITEMS
+    assert set(given.values()) == {1, 2}
+    assert 8 <= sum(count == 2 for count in given.values()) <= 32
+
+
+# --- conflicts
+
+
+def disputed(desk: ReviewDesk) -> list[tuple[str, dict[str, str]]]:
+    return [(trace.trace_id, dict(one.labels)) for trace, one in desk.disputed("quality", 10)[0]]
+
+
+@pytest.fixture
+def pair(store: Store) -> ReviewDesk:
+    """Two people who differ on t000 and agree on t001."""
+    desk = ReviewDesk(store, [TASK], lambda: NOON, review=Review(reviewers=2))
+    desk.submit("quality", "anna", Submission("a0", "label", "t000", "good"))
+    desk.submit("quality", "ben", Submission("b0", "label", "t000", "bad"))
+    desk.submit("quality", "anna", Submission("a1", "label", "t001", "good"))
+    desk.submit("quality", "ben", Submission("b1", "label", "t001", "good"))
+    return desk
+
+
+def test_an_adjudicator_sees_what_both_said_and_settles_it(pair: ReviewDesk, store: Store) -> None:
+    assert disputed(pair) == [("t000", {"anna": "good", "ben": "bad"})]
+    assert pair.reveal("quality", "cy", "t000") is None
+    assert pair.submit("quality", "cy", Submission("c0", "adjudicate", "t000", "bad")).outcome == "stored"
+    assert (
+        pair.submit("quality", "cy", Submission("c1", "adjudicate", "t001", "bad")).outcome == "superfluous"
+    )
+    assert disputed(pair) == []
+    assert pair.reveal("quality", "cy", "t000") is not None
+    settled, agreed = decide(store.reviews("quality"))
+    assert (settled.label, settled.blind, settled.adjudicator) == ("bad", True, "cy")
+    assert settled.reviewers == ("anna", "ben", "cy")
+    assert (agreed.label, agreed.adjudicator) == ("good", None)
+
+
+def test_who_has_seen_the_votes_settles_a_conflict_but_makes_no_gold(pair: ReviewDesk, store: Store) -> None:
+    pair.submit("quality", "anna", Submission("c0", "adjudicate", "t000", "bad"))
+    assert not decide(store.reviews("quality"))[0].blind
+    pair.submit("quality", "anna", Submission("c1", "undo"))
+    assert disputed(pair) == [("t000", {"anna": "good", "ben": "bad"})]
+
+
+# --- probes and wrong suggestions
+
+
+def probing_desk(store: Store, chances: Iterator[float], **review: float) -> ReviewDesk:
+    """A desk over a store in which the last ten traces have gold that was brought, and a posterior that is right."""
+    store.add_gold(Gold(f"t{number:03}", "quality", "good", "expert", NOON) for number in range(70, ITEMS))
+    names = tuple(f"t{number:03}" for number in range(ITEMS))
+    probs = np.tile([0.9, 0.1], (ITEMS, 1))
+    store.save_posteriors(PosteriorTable("quality", ("good", "bad"), names, probs, NOON, "em", {}))
+    return ReviewDesk(store, [TASK], lambda: NOON, review=Review(**review), chance=lambda: next(chances))
+
+
+KNOWN = {f"t{number:03}" for number in range(70, ITEMS)}
+
+
+def work_through(desk: ReviewDesk, reviewer: str, said: str = "good") -> list[str]:
+    """All that the reviewer gets, decided alike, in order."""
+    done: list[str] = []
+    while traces := desk.next_items("quality", Holder(reviewer), 4):
+        for trace in traces:
+            done.append(trace.trace_id)
+            receipt = desk.submit(
+                "quality", reviewer, Submission(f"{reviewer} {trace.trace_id}", "label", trace.trace_id, said)
+            )
+            assert receipt.outcome == "stored"
+    return done
+
+
+def test_probes_come_mixed_in_once_each_and_are_never_gold(store: Store) -> None:
+    desk = probing_desk(store, random_numbers(), probes=0.1)
+    before = {one.trace_id: one for one in decide([], store.gold("quality"))}
+    done = work_through(desk, "anna", said="bad")
+    probes = [trace_id for trace_id in done if trace_id in KNOWN]
+    assert len(done) == len(set(done)) == 70 + len(probes)
+    assert 2 <= len(probes) <= 10
+    events = store.reviews("quality")
+    assert {event.trace_id for event in events if event.lane == PROBE} == set(probes)
+    after = {one.trace_id: one for one in decide(events, store.gold("quality"))}
+    assert {name: after[name] for name in before} == before
+    assert desk.disputed("quality", 10)[1] == 0
+    assert work_through(desk, "expert") == []
+
+
+def test_a_probe_looks_like_any_other_trace_until_it_is_decided(store: Store) -> None:
+    desk = probing_desk(store, iter([0.0] * 1000), probes=0.5)
+    first = desk.next_items("quality", Holder("anna"), 1)
+    assert len(first) == 2
+    assert {trace.trace_id for trace in desk.next_items("quality", Holder("anna"), 1)} >= {
+        trace.trace_id for trace in first
+    }
+    probe = next(trace.trace_id for trace in first if trace.trace_id in KNOWN)
+    assert desk.trace("quality", "anna", probe) is not None
+    assert desk.reveal("quality", "anna", probe) is None
+    desk.submit("quality", "anna", label(probe))
+    revealed = desk.reveal("quality", "anna", probe)
+    assert revealed is not None
+    assert "others had labelled it good" in revealed.reason
+    desk.submit("quality", "anna", Submission("undo", "undo"))
+    assert desk.progress("quality", "anna").labelled == 0
+
+
+def test_a_wrong_suggestion_is_shown_told_afterwards_and_never_gold(store: Store) -> None:
+    desk = probing_desk(store, iter([0.0] * 1000), probes=0.5, suggestions=0.5)
+    (probe, *_) = [t.trace_id for t in desk.next_items("quality", Holder("anna"), 1) if t.trace_id in KNOWN]
+    assert desk.submit("quality", "anna", label(probe)).told == ()
+    revealed = desk.reveal("quality", "anna", probe)
+    assert revealed is not None
+    assert revealed.posterior == {"bad": 0.9, "good": 0.1}
+    assert "others" not in revealed.reason
+    later = ReviewDesk(store, [TASK], lambda: NOON, review=Review(probes=0.5, suggestions=0.5))
+    for one in (desk, later):
+        shown = one.reveal("quality", "anna", probe)
+        assert shown is not None
+        assert shown.posterior == {"bad": 0.9, "good": 0.1}
+    told = desk.submit("quality", "anna", Submission("follow", "change", probe, "bad")).told
+    assert [(one.trace_id, one.suggested, one.known) for one in told] == [(probe, "bad", "good")]
+    assert desk.submit("quality", "anna", label("t000", "next")).told == ()
+    true = desk.reveal("quality", "anna", probe)
+    assert true is not None
+    assert true.posterior == {"good": 0.9, "bad": 0.1}
+    found = {one.trace_id: one for one in decide(store.reviews("quality"), store.gold("quality"))}
+    assert (found[probe].label, found[probe].reviewers) == ("good", ("expert",))
+
+
+def test_a_suggestion_that_was_not_followed_is_told_with_the_next_decision(store: Store) -> None:
+    desk = probing_desk(store, iter([0.0] * 1000), probes=0.5, suggestions=0.5)
+    probe = next(t.trace_id for t in desk.next_items("quality", Holder("anna"), 1) if t.trace_id in KNOWN)
+    desk.submit("quality", "anna", label(probe))
+    assert [one.trace_id for one in desk.submit("quality", "anna", label("t000", "next")).told] == [probe]
+    assert desk.submit("quality", "anna", label("t001", "last")).told == ()
+
+
+# --- a queue made anew
+
+
+def test_a_refreshed_desk_hands_out_the_new_queue_and_keeps_leases(desk: ReviewDesk, store: Store) -> None:
+    assert [trace.trace_id for trace in desk.next_items("quality", Holder("anna"), 1)] == ["t000"]
+    desk.submit("quality", "ben", label("t001"))
+    order = [Pick(f"t{number:03}", "quality", "audit", 0.5, 0.1, "why") for number in (2, 0, 1)]
+    store.save_queue("quality", order)
+    desk.refresh("quality")
+    assert [trace.trace_id for trace in desk.next_items("quality", Holder("ben"), 5)] == ["t002"]
+    assert [trace.trace_id for trace in desk.next_items("quality", Holder("anna"), 5)] == ["t000"]

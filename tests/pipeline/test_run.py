@@ -13,21 +13,18 @@ import pytest
 from promptlabel.errors import AlreadyRunningError, InputError
 from promptlabel.pipeline.freeze import freeze
 from promptlabel.pipeline.gate import Floor
-from promptlabel.pipeline.one_at_a_time import one_at_a_time
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.run import RunReport, Wishes, run
 from promptlabel.pipeline.since import since
 from promptlabel.pipeline.workspace import open_workspace
 from promptlabel.records import Gold, Trace
-from promptlabel.settings import Project, Settings, load_project
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOLD = """
 import sys, time
 from pathlib import Path
-from promptlabel.pipeline.one_at_a_time import one_at_a_time
-from promptlabel.settings import load_project
-with one_at_a_time(load_project(Path(sys.argv[1]))):
+from promptlabel.store.holding import held
+with held(Path(sys.argv[1]) / ".promptlabel", "running this project"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -105,7 +102,7 @@ def test_a_second_start_does_nothing_and_says_who_runs(tone) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(AlreadyRunningError, match=f"already running: process {holder.pid} since 20"):
+        with pytest.raises(AlreadyRunningError, match=f"already running.*process {holder.pid} is"):
             running(root)
         second = subprocess.run(
             [sys.executable, "-m", "promptlabel", "run", "--project", str(root)],
@@ -114,17 +111,9 @@ def test_a_second_start_does_nothing_and_says_who_runs(tone) -> None:
             check=False,
         )
         assert (second.returncode, second.stdout) == (75, "")
-        assert "this start did nothing" in second.stderr.replace("\n", " ")
+        assert "already running, so this start did nothing" in second.stderr.replace("\n", " ")
         holder.kill()
     assert running(root).exit_code == 0
-
-
-def test_the_lock_is_let_go_on_an_error(tone) -> None:
-    project = load_project(tone.root)
-    with pytest.raises(ValueError, match="boom"), one_at_a_time(project):
-        raise ValueError("boom")
-    with one_at_a_time(project):
-        pass
 
 
 def test_only_later_traces_are_voted_on(tone) -> None:
@@ -167,8 +156,3 @@ def test_since(text: str | None, moment: datetime | None) -> None:
 def test_since_says_what_it_takes(text: str) -> None:
     with pytest.raises(InputError, match="write a date such as"):
         since(text, NOW)
-
-
-def test_the_lock_needs_no_folder_of_state(tmp_path: Path) -> None:
-    with one_at_a_time(Project(tmp_path, Settings())):
-        assert "process" in (tmp_path / ".promptlabel" / "run.lock").read_text()

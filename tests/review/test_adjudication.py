@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlabel.records import Gold, ReviewAction, ReviewEvent
-from promptlabel.review.adjudication import ADJUDICATOR, Conflict, Decision, conflicts, decide
+from promptlabel.review.adjudication import (
+    ADJUDICATOR,
+    PROBE,
+    Conflict,
+    Decision,
+    blind_labels,
+    conflicts,
+    decide,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -57,6 +65,30 @@ def test_the_adjudicator_settles_a_conflict() -> None:
     assert decision.label == "bad"
     assert decision.reviewers == (ADJUDICATOR, "anna", "ben")
     assert conflicts(events) == ()
+
+
+def test_an_adjudication_settles_whoever_gives_it_and_rests_on_their_word_alone() -> None:
+    events = [
+        event(0, "label", "good"),
+        event(1, "change", "bad", blind=False),
+        event(2, "label", "good", reviewer="ben"),
+        event(3, "adjudicate", "good", reviewer="cy"),
+    ]
+    (decision,) = decide(events)
+    assert (decision.label, decision.blind, decision.adjudicator) == ("good", True, "cy")
+    assert decide([*events, event(4, "undo", undoes="e3", reviewer="cy")]) == ()
+    assert {one.reviewer for one in blind_labels(events)} == {"ben"}
+
+
+def test_decisions_on_probes_and_what_the_server_showed_are_no_opinions() -> None:
+    events = [
+        event(0, "label", "good"),
+        event(1, "label", "bad", reviewer="ben", lane=PROBE, probability=None),
+        event(2, "suggest", "bad", reviewer="anna", lane=PROBE, blind=False),
+        event(3, "told", reviewer="anna", lane=PROBE, blind=False, undoes="e2"),
+    ]
+    (decision,) = decide(events)
+    assert (decision.label, decision.reviewers, decision.blind) == ("good", ("anna",), True)
 
 
 def test_a_change_wins_and_is_not_blind_even_where_it_claims_to_be() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlabel.records import Message, Trace
-from promptlabel.traces.sessions import session_signals
+from promptlabel.traces.sessions import Sessions, moment_of, person_of, session_signals
 from promptlabel.traces.signals import compute_signals
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -118,3 +118,43 @@ def test_what_only_time_can_tell_is_not_told_before() -> None:
         return session_signals(asked("a", 0), [], NOON + timedelta(minutes=minutes)).get("asked_again")
 
     assert [again(29.9), again(30)] == [None, 0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 200)),
+            st.sampled_from([None, "s", "t"]),
+            st.sampled_from([None, "u", "s"]),
+            st.sampled_from([QUESTION, "export again", "thanks a lot friend"]),
+        ),
+        max_size=30,
+    )
+)
+def test_sessions_find_all_that_the_signals_look_at(
+    logged: list[tuple[int | None, str | None, str | None, str]],
+) -> None:
+    traces = [
+        Trace(
+            f"t{place:02}",
+            None if at is None else NOON + timedelta(minutes=10 * at),
+            question,
+            "so",
+            session_id=session,
+            user_id=user,
+        )
+        for place, (at, session, user, question) in enumerate(logged)
+    ]
+    sessions = Sessions(traces)
+    for one in traces:
+        after = [
+            other
+            for other in traces
+            if one.timestamp and other.timestamp and moment_of(other) > moment_of(one)
+        ]
+        mates = [
+            other
+            for other in after
+            if other.session_id == one.session_id or person_of(other) == person_of(one)
+        ]
+        assert session_signals(one, sessions.later(one)) == session_signals(one, mates)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import uvicorn
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Message, ReviewEvent, Trace
 from promptlabel.review.adjudication import decide
+from promptlabel.settings import Review
 from promptlabel.store.contract import Store
 from promptlabel.web.review import review_app
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 pytestmark = [
@@ -49,9 +52,9 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def served(workspace: Workspace, reviewer: str = "anna") -> Iterator[str]:
+def served(workspace: Workspace, reviewer: str = "anna", review: Review | None = None) -> Iterator[str]:
     """The address of the page, served by a thread of this process."""
-    app = review_app(workspace.store, workspace.tasks, reviewer=reviewer)
+    app = review_app(workspace.store, workspace.tasks, reviewer=reviewer, review=review or Review())
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
@@ -66,7 +69,7 @@ def served(workspace: Workspace, reviewer: str = "anna") -> Iterator[str]:
 
 
 @dataclass
-class Review:
+class Stored:
     """One task of the site, which one test has to itself: where it is, and what is stored of it."""
 
     store: Store
@@ -102,9 +105,9 @@ def unused_tasks(site: tuple[Workspace, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def review(site: tuple[Workspace, str], unused_tasks: Iterator[str]) -> Review:
+def review(site: tuple[Workspace, str], unused_tasks: Iterator[str]) -> Stored:
     workspace, invitation = site
-    return Review(workspace.store, next(unused_tasks), invitation)
+    return Stored(workspace.store, next(unused_tasks), invitation)
 
 
 @pytest.fixture
@@ -116,7 +119,7 @@ def context(chromium: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def anna(context: Any, review: Review) -> Any:
+def anna(context: Any, review: Stored) -> Any:
     """A browser in which anna is signed in."""
     base, _, token = review.invitation.partition("/join/")
     assert context.request.post(f"{base}/join", data={"name": "anna", "token": token}).ok
@@ -124,7 +127,7 @@ def anna(context: Any, review: Review) -> Any:
 
 
 @pytest.fixture
-def page(anna: Any, review: Review) -> Any:
+def page(anna: Any, review: Stored) -> Any:
     return opened(anna, review.address)
 
 
@@ -142,7 +145,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def test_thirty_six_decisions_by_keyboard_alone(page: Any, review: Review) -> None:
+def test_thirty_six_decisions_by_keyboard_alone(page: Any, review: Stored) -> None:
     page.evaluate(TIME_KEYS)
     for turn in range(36):
         page.wait_for_selector(".label:not([disabled])")
@@ -167,7 +170,7 @@ TIME_KEYS = """() => {
 }"""
 
 
-def test_skip_flag_undo_help_and_change_by_key(page: Any, review: Review) -> None:
+def test_skip_flag_undo_help_and_change_by_key(page: Any, review: Stored) -> None:
     first = page.inner_text("#facts")
     page.keyboard.press("h")
     assert page.is_visible("#help")
@@ -188,7 +191,7 @@ def test_skip_flag_undo_help_and_change_by_key(page: Any, review: Review) -> Non
     assert (decision.label, decision.blind) == ("good", False)
 
 
-def test_undo_after_a_reload_brings_back_what_was_last(page: Any, review: Review) -> None:
+def test_undo_after_a_reload_brings_back_what_was_last(page: Any, review: Stored) -> None:
     first = page.inner_text("#facts")
     page.keyboard.press("1")
     review.events(1, page)
@@ -200,7 +203,7 @@ def test_undo_after_a_reload_brings_back_what_was_last(page: Any, review: Review
     assert decide(review.events(2, page)) == ()
 
 
-def test_no_response_holds_what_the_rules_said_before_the_first_label(anna: Any, review: Review) -> None:
+def test_no_response_holds_what_the_rules_said_before_the_first_label(anna: Any, review: Stored) -> None:
     bodies: list[str] = []
     page = anna.new_page()
     page.on("response", lambda response: bodies.append(response.url + text_of(response)))
@@ -222,7 +225,7 @@ def text_of(response: Any) -> str:
 
 
 def test_decisions_made_without_a_network_are_stored_when_it_is_back(
-    context: Any, page: Any, review: Review
+    context: Any, page: Any, review: Stored
 ) -> None:
     page.wait_for_timeout(300)
     context.set_offline(True)
@@ -257,11 +260,11 @@ def test_decisions_outlive_the_tab_and_the_server_they_were_made_with(
         )
         page.unroute("**/api/**")
         page.reload()
-        events = Review(workspace.store, "quality", address).events(2, page)
+        events = Stored(workspace.store, "quality", address).events(2, page)
         assert [event.label for event in events] == ["good", "bad"]
 
 
-def test_a_double_click_decides_one_trace(page: Any, review: Review) -> None:
+def test_a_double_click_decides_one_trace(page: Any, review: Stored) -> None:
     page.dblclick(".label >> nth=0")
     page.wait_for_timeout(200)
     assert len(review.events(1, page)) == 1
@@ -269,14 +272,14 @@ def test_a_double_click_decides_one_trace(page: Any, review: Review) -> None:
     assert [event.action for event in review.events(2, page)] == ["label", "skip"]
 
 
-def test_a_key_held_down_decides_one_trace(page: Any, review: Review) -> None:
+def test_a_key_held_down_decides_one_trace(page: Any, review: Stored) -> None:
     for _ in range(5):
         page.keyboard.down("1")
     page.keyboard.up("1")
     assert len(review.events(1, page)) == 1
 
 
-def test_two_tabs_show_different_traces_and_decide_each_once(context: Any, page: Any, review: Review) -> None:
+def test_two_tabs_show_different_traces_and_decide_each_once(context: Any, page: Any, review: Stored) -> None:
     other = opened(context, review.address)
     assert other.inner_text("#facts") != page.inner_text("#facts")
     for _ in range(6):
@@ -287,7 +290,7 @@ def test_two_tabs_show_different_traces_and_decide_each_once(context: Any, page:
     assert len({event.trace_id for event in events}) == len(events) == 12
 
 
-def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, review: Review) -> None:
+def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, review: Stored) -> None:
     page.keyboard.press("1")
     page.goto(review.address.replace(review.task, "task_00"))
     page.wait_for_selector(".turns li")
@@ -300,7 +303,7 @@ def test_the_back_button_neither_loses_nor_repeats_a_decision(page: Any, review:
 
 
 def test_a_second_reviewer_joins_by_name_and_gets_other_traces(
-    chromium: Any, page: Any, review: Review
+    chromium: Any, page: Any, review: Stored
 ) -> None:
     page.click(".menu summary")
     invitation = page.inner_text(".address")
@@ -320,6 +323,32 @@ def test_a_second_reviewer_joins_by_name_and_gets_other_traces(
     context.close()
 
 
+def test_a_conflict_is_settled_by_key_and_skipped_ones_wait(context: Any, workspace: Workspace) -> None:
+    for reviewer, label in (("ben", "good"), ("cy", "bad")):
+        for number in range(3):
+            event_id = f"{reviewer}{number}"
+            workspace.store.add_review(
+                ReviewEvent(event_id, f"chat-{number:03}", "quality", reviewer, "label", START, label)
+            )
+    with served(workspace, review=Review(reviewers=2)) as address:
+        page = opened(context, address)
+        page.click("text=Conflicts (3)")
+        page.wait_for_selector("#opinions li")
+        assert page.inner_text("#opinions") == "ben said good\ncy said bad"
+        page.keyboard.press("Space")
+        page.keyboard.press("1")
+        page.keyboard.press("2")
+        wait_until(lambda: "No conflict is left." in page.inner_text("#facts"))
+        assert page.inner_text("#opinions") == ""
+        page.keyboard.press("u")
+        wait_until(lambda: "chat-002" in page.inner_text("#facts"))
+        page.wait_for_selector("#opinions li")
+        page.keyboard.press("1")
+        events = Stored(workspace.store, "quality", address).events(10, page)
+    settled = {one.trace_id: (one.label, one.adjudicator) for one in decide(events)}
+    assert settled == {"chat-001": ("good", "anna"), "chat-002": ("good", "anna")}
+
+
 def test_what_is_read_aloud_and_reached_by_tab(page: Any) -> None:
     assert page.get_attribute("#announcer", "aria-live") == "polite"
     page.keyboard.press("1")
@@ -334,7 +363,7 @@ def test_what_is_read_aloud_and_reached_by_tab(page: Any) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_another_site_cannot_decide(context: Any, page: Any, review: Review) -> None:
+def test_another_site_cannot_decide(context: Any, page: Any, review: Stored) -> None:
     target = page.url.replace("/tasks/", "/api/tasks/") + "/events"
     other = context.new_page()
     other.goto("data:text/html,<title>another site</title>")

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.review.adjudication import decide
+from promptlabel.settings import Review
 from promptlabel.web.review import KEYS, review_app
 
 SECRETS = (
@@ -288,7 +289,7 @@ def test_a_lease_ends_after_ten_minutes(anna: Any, ben: Any, clock: Clock) -> No
 
 
 def test_k_reviewers_label_each_trace(workspace: Workspace, browser: Browser) -> None:
-    app = review_app(workspace.store, workspace.tasks, reviewers_per_item=2)
+    app = review_app(workspace.store, workspace.tasks, review=Review(reviewers=2))
     clients = [browser(app) for _ in range(3)]
     for client, name in zip(clients, ["anna", "ben", "cy"], strict=True):
         client.post("/join", json={"name": name, "token": app.state.token})
@@ -314,3 +315,75 @@ def test_only_the_pages_own_files_are_served(anna: Any) -> None:
     climbing = ("../review.py", "%2e%2e/review.py", "..%2freview.py", "/etc/passwd", "", "..\\review.py")
     assert {anna.get(f"/static/{path}").status_code for path in climbing} == {404}
     assert anna.get("/static/review.js").status_code == 200
+
+
+# --- conflicts and invitations
+
+DISPUTED = "/api/tasks/quality/disputed"
+
+
+@pytest.fixture
+def differing(workspace: Workspace, browser: Browser) -> tuple[Any, Any]:
+    """A maintainer, and a reviewer who said bad where they said good."""
+    app = review_app(workspace.store, workspace.tasks, reviewer="anna", review=Review(reviewers=2))
+    maintainer, reviewer = browser(app), browser(app)
+    maintainer.get(f"/join/{app.state.token}")
+    reviewer.post("/join", json={"name": "ben", "token": app.state.token})
+    act(maintainer, "label", "chat-000", label="good")
+    act(reviewer, "label", "chat-000", label="bad")
+    return maintainer, reviewer
+
+
+def test_a_maintainer_sees_both_decisions_no_vote_and_settles(
+    differing: tuple[Any, Any], workspace: Workspace
+) -> None:
+    maintainer, _ = differing
+    assert "Conflicts (1)" in maintainer.get("/tasks/quality").text
+    shown = [maintainer.get("/tasks/quality/conflicts"), maintainer.post(DISPUTED, json={"count": 5})]
+    for response in shown:
+        assert not [secret for secret in SECRETS if secret in response.text]
+    (item,) = shown[1].json()["items"]
+    assert (item["trace_id"], item["opinions"]) == ("chat-000", {"anna": "good", "ben": "bad"})
+    assert act(maintainer, "adjudicate", "chat-000", label="bad")["reveal"]["label"] == "bad"
+    (decision,) = decide(workspace.store.reviews("quality"))
+    assert (decision.label, decision.adjudicator) == ("bad", "anna")
+
+
+def test_reviewers_neither_see_nor_settle_conflicts(differing: tuple[Any, Any], workspace: Workspace) -> None:
+    _, ben = differing
+    assert "Conflicts" not in ben.get("/tasks/quality").text
+    assert ben.get("/tasks/quality/conflicts").status_code == 403
+    assert ben.post(DISPUTED, json={"count": 5}).status_code == 403
+    event = {"event_id": "x", "action": "adjudicate", "trace_id": "chat-000", "label": "bad"}
+    assert ben.post(EVENTS, json={"events": [event]}).status_code == 403
+    assert decide(workspace.store.reviews("quality")) == ()
+
+
+@pytest.mark.parametrize("action", ["suggest", "told"])
+def test_what_the_server_alone_records_no_browser_can_send(anna: Any, action: str) -> None:
+    event = {"event_id": "x", "action": action, "trace_id": "chat-000", "label": "bad"}
+    assert anna.post(EVENTS, json={"events": [event]}).status_code == 422
+
+
+def test_an_invitation_lets_one_browser_in_once_under_its_name(
+    anna: Any, ben: Any, app: Starlette, browser: Browser
+) -> None:
+    address = anna.post("/invite", json={"name": "cy"}).json()["address"]
+    assert ben.post("/invite", json={"name": "cy"}).status_code == 403
+    assert anna.post("/invite", json={"name": "\u202e"}).status_code == 422
+    path = address.removeprefix("http://127.0.0.1:8711")
+    cy, late = browser(app), browser(app)
+    assert cy.request("HEAD", path).status_code == 403
+    assert cy.get(path).status_code == 303
+    assert "cy" in cy.get("/tasks/quality").text
+    assert late.get(path).status_code == 403
+
+
+def test_where_everyone_is_invited_nobody_chooses_a_name(workspace: Workspace, browser: Browser) -> None:
+    app = review_app(workspace.store, workspace.tasks, reviewer="anna", open_to_all=False)
+    anna, mallory = browser(app), browser(app)
+    assert anna.get(f"/join/{app.state.token}").status_code == 303
+    assert mallory.get(f"/join/{app.state.token}").status_code == 403
+    assert mallory.post("/join", json={"name": "ben", "token": app.state.token}).status_code == 403
+    assert anna.post("/join", json={"name": "ben"}).status_code == 403
+    assert app.state.token not in anna.get("/tasks/quality").text

@@ -11,6 +11,16 @@ export function showReveal(reveal, labels, onChange) {
   byId("reveal-change").replaceChildren(...others.map((label) => changeButton(label, reveal, onChange)));
 }
 
+// What was wrong on purpose earlier: the server says so once the reviewer has followed it or gone on.
+export function showTold(told) {
+  if (!told.length) return;
+  const said = told.map(({ suggested, known, trace_id }) =>
+    element("p", { textContent: `The suggestion "${suggested}" for ${trace_id} was wrong on purpose, to see how much suggestions sway people: others agree on "${known}". It changes no label.` }),
+  );
+  byId("told").replaceChildren(...said);
+  byId("told").hidden = false;
+}
+
 export function hideReveal() {
   byId("reveal").hidden = true;
 }

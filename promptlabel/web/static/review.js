@@ -1,21 +1,24 @@
 // The review page: one trace at a time, decided by a key; the next ones are here before they are needed.
 
 import { Outbox } from "./outbox.js";
-import { hideReveal, showReveal } from "./reveal.js";
-import { clearTrace, showTrace, unfoldAll } from "./transcript.js";
+import { hideReveal, showReveal, showTold } from "./reveal.js";
+import { clearTrace, showOpinions, showTrace, unfoldAll } from "./transcript.js";
 
 const AHEAD = 3;
 const PACE_OVER = 20;
 const RETRY = 3000;
 
 const byId = (id) => document.getElementById(id);
-const { task, reviewer, project } = byId("review").dataset;
+const { task, reviewer, project, mode } = byId("review").dataset;
+const adjudicating = mode === "adjudicate";
 const api = `/api/tasks/${encodeURIComponent(task)}`;
 const labelButtons = [...document.querySelectorAll("button.label")];
 const labels = labelButtons.map((button) => button.dataset.label);
 const labelOfKey = new Map(labelButtons.map((button) => [button.dataset.key, button.dataset.label]));
 const tab = (sessionStorage.tab ??= crypto.randomUUID());
 const outbox = new Outbox(`${project}:${task}:${reviewer}`, sendEvents, takeReply, showNetwork);
+
+const NOTHING_LEFT = adjudicating ? "No conflict is left." : "Nothing is left for you to review.";
 
 let items = [];
 let history = [];
@@ -27,6 +30,8 @@ let heard = 0;
 let shownAt = 0;
 let fetching = false;
 let exhausted = false;
+// Conflicts that the adjudicator leaves for another time; nobody else hears of it.
+const left = new Set();
 
 // --- deciding
 
@@ -42,6 +47,25 @@ function decide(action, label = null) {
   showCurrent();
   keep(event);
   fetchAhead();
+}
+
+function decideLabel(label) {
+  decide(adjudicating ? "adjudicate" : "label", label);
+}
+
+function skip() {
+  if (!adjudicating) {
+    decide("skip");
+  } else if (items[0]) {
+    left.add(items[0].trace_id);
+    items = items.slice(1);
+    showCurrent();
+    fetchAhead();
+  }
+}
+
+function flag() {
+  if (!adjudicating) decide("flag");
 }
 
 function undo() {
@@ -93,8 +117,9 @@ function sendEvents(events) {
 
 function takeReply(reply) {
   heard += 1;
-  if (!outbox.keys().length) setProgress(reply.progress);
+  if (!outbox.keys().length && !adjudicating) setProgress(reply.progress);
   for (const result of reply.results) takeResult(result);
+  showTold(reply.results.flatMap((result) => result.told ?? []));
   if (exhausted) fetchAhead(true);
 }
 
@@ -113,12 +138,13 @@ async function fetchAhead(again = false) {
   fetching = true;
   try {
     const waiting = outbox.waiting().map((event) => event.trace_id);
-    const have = [...new Set([...items.map((item) => item.trace_id), ...waiting])].filter(Boolean).slice(-500);
+    const known = [...left, ...items.map((item) => item.trace_id), ...waiting];
+    const have = [...new Set(known)].filter(Boolean).slice(-500);
     const asked = heard;
-    const reply = await post("next", { tab, count: wanted, have });
+    const reply = await (adjudicating ? post("disputed", { count: wanted, have }) : post("next", { tab, count: wanted, have }));
     addItems(reply.items);
     exhausted = reply.items.length === 0;
-    if (asked === heard) setProgress(reply.progress);
+    if (asked === heard) setProgress(adjudicating ? { ...(progress ?? reply.progress), left: reply.progress.left } : reply.progress);
   } catch (problem) {
     showNetwork({ waiting: outbox.keys().length, problem });
     setTimeout(fetchAhead, RETRY);
@@ -146,7 +172,8 @@ function showCurrent() {
     button.disabled = !item;
   }
   if (item) showTrace(item);
-  else clearTrace(exhausted ? "Nothing is left for you to review." : "Fetching the next trace…");
+  else clearTrace(exhausted ? NOTHING_LEFT : "Fetching the next trace…");
+  if (adjudicating) showOpinions(item?.opinions ?? {});
   shownAt = performance.now();
   scrollTo(0, 0);
   showProgress();
@@ -160,7 +187,7 @@ function announce(item) {
 }
 
 function count(action, by) {
-  const counter = { label: "labelled", skip: "skipped", flag: "flagged" }[action];
+  const counter = { label: "labelled", adjudicate: "labelled", skip: "skipped", flag: "flagged" }[action];
   if (progress) setProgress({ ...progress, [counter]: progress[counter] + by, left: progress.left - by });
 }
 
@@ -201,8 +228,8 @@ function toggleHelp() {
 }
 
 const actions = new Map([
-  [" ", () => decide("skip")],
-  ["f", () => decide("flag")],
+  [" ", skip],
+  ["f", flag],
   ["u", undo],
   ["e", unfoldAll],
   ["c", () => byId("reveal-change").querySelector("button")?.focus()],
@@ -223,7 +250,7 @@ addEventListener("keydown", (event) => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (byId("help").open && key !== "h") return;
   const label = labelOfKey.get(key);
-  const action = label === undefined ? actions.get(key) : () => decide("label", label);
+  const action = label === undefined ? actions.get(key) : () => decideLabel(label);
   if (!action) return;
   event.preventDefault();
   action();
@@ -238,9 +265,9 @@ function onClick(button, action) {
   });
 }
 
-for (const button of labelButtons) onClick(button, () => decide("label", button.dataset.label));
+for (const button of labelButtons) onClick(button, () => decideLabel(button.dataset.label));
 for (const button of document.querySelectorAll("[data-action]")) {
-  onClick(button, { skip: () => decide("skip"), flag: () => decide("flag"), undo }[button.dataset.action]);
+  onClick(button, { skip, flag, undo }[button.dataset.action]);
 }
 onClick(byId("open-help"), toggleHelp);
 addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -19,6 +19,13 @@ export function showTrace(item) {
   showMetadata(item.metadata);
 }
 
+export function showOpinions(opinions) {
+  const rows = Object.entries(opinions).map(([reviewer, label]) =>
+    element("li", {}, `${reviewer} said `, element("strong", { textContent: label })),
+  );
+  byId("opinions").replaceChildren(...rows);
+}
+
 function moment(timestamp) {
   return new Date(timestamp).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
