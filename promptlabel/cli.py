@@ -54,6 +54,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -152,15 +153,19 @@ def preview(
     rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
 ) -> None:
     """Try one rule on a few traces, beside gold."""
+    from promptlabel.llm.local import models_kept
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
+    from promptlabel.terminal.progress import answers_as_they_come
 
     def once() -> None:
-        with open_workspace(project, tasks) as workspace:
-            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+        with open_workspace(project, tasks) as workspace, answers_as_they_come() as heard:
+            found = preview(workspace, rule, count=count, diff=diff, heard=heard)
+        _show("preview", found, as_json)
 
     if watch:
-        _watch(once, project, as_json)
+        with models_kept():
+            _watch(once, project, as_json)
     else:
         once()
 
@@ -193,11 +198,9 @@ def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
 @_on_project
 def workbench(port: int, project: Path, as_json: bool) -> None:
     """Serve the page where rules are written."""
-    from promptlabel.pipeline.workspace import open_project
     from promptlabel.web.workbench import serve_workbench
 
-    with open_project(project) as workspace:
-        serve_workbench(workspace, port=port, as_json=as_json)
+    serve_workbench(project, port=port, as_json=as_json)
 
 
 @commands.command()
@@ -372,12 +375,16 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
 )
+@click.option(
+    "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
+)
 @_on_votes
 def review(
     port: int,
     reviewer: str,
     reviewers: int | None,
     invited: tuple[str, ...],
+    name: str | None,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -389,7 +396,26 @@ def review(
     with open_workspace(project, tasks) as workspace:
         settings = workspace.project.settings.review
         chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
-        serve(workspace, port=port, reviewer=reviewer, invited=invited, review=chosen, as_json=as_json)
+        serve(
+            workspace,
+            port=port,
+            name=name,
+            reviewer=reviewer,
+            invited=invited,
+            review=chosen,
+            as_json=as_json,
+        )
+
+
+@commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
 
 
 @commands.command()
@@ -543,6 +569,19 @@ def certify(
 @click.option("--keep", metavar="LABEL", help="For sft: the conversations of this label, to be repeated.")
 @_out
 @_eval
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
     kind: str,
@@ -551,6 +590,8 @@ def export(
     keep: str | None,
     out: Path | None,
     version: str,
+    least_confidence: float,
+    suggestions: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -560,8 +601,9 @@ def export(
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        wish = TrainingWish(students, reweight, keep)
-        _show("export", export(workspace, kind, out, version, wish), as_json)
+        wish = TrainingWish(students, reweight, keep, least_confidence)
+        written = export(workspace, kind, out, version, wish, suggestions=suggestions)
+        _show("export", written, as_json)
 
 
 @commands.command()
@@ -627,6 +669,16 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
     result = doctor(project, repair=repair)
     _show("doctor", result, as_json)
     sys.exit(result.exit_code)
+
+
+@commands.command()
+@click.argument("target", metavar="STORE")
+@_on_project
+def move(target: str, project: Path, as_json: bool) -> None:
+    """Carry the project's store to another home: postgresql://USER@HOST/DATABASE, or the path of a DuckDB file."""
+    from promptlabel.pipeline.move import move
+
+    _show("move", move(project, target), as_json)
 
 
 def _show(verb: str, result: object, as_json: bool) -> None:

@@ -12,11 +12,12 @@ from promptlabel.llm.client import Client
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.jobs import Job
 from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, unasked_vote, vote_key
+from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.settings import ModelSettings, Project
-from promptlabel.store.contract import Store
+from promptlabel.store.contract import WHOLE, Part, Store
 
 Item = TypeVar("Item")
 
@@ -48,11 +49,12 @@ class Wanted:
     trace: Trace
     question: Question
     request: str
+    sample: int = 0
 
     @property
     def key(self) -> str:
         """The key of the vote."""
-        return vote_key(self.asking.rule, self.trace, self.question.sample)
+        return vote_key(self.asking.rule, self.trace, self.sample)
 
     @property
     def job(self) -> Job:
@@ -62,9 +64,9 @@ class Wanted:
     def vote(self, result: Answer | ModelError) -> Vote:
         """The vote that this answer amounts to, or the dead letter that this failure leaves."""
         if isinstance(result, ModelError):
-            return failed_vote(self.asking.rule, self.trace, self.question.sample, result, self.request)
-        asking, sample = self.asking, self.question.sample
-        return answered_vote(asking.prompt, asking.rule, self.trace, sample, self.request, result)
+            return failed_vote(self.asking.rule, self.trace, self.sample, result, self.request)
+        asking = self.asking
+        return answered_vote(asking.prompt, asking.rule, self.trace, self.sample, self.request, result)
 
 
 def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
@@ -108,10 +110,22 @@ def askings(
             decode = prompt.spec.decode or settings[model].decode or client.decodes[0]
             if decode not in client.decodes:
                 faults.append(_cannot_decode(task, prompt, model, decode, client))
+            if decode == "logprobs" and prompt.asks_for_a_set:
+                faults.append(_cannot_name_a_set(task, prompt, model))
             few_shot = settings[model].provider == "local"
             found.append(Asking(prompt, registered[prompt.name, model], client, decode, few_shot))
     raise_if_any(faults)
     return found
+
+
+def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
+    """Every prompt rule of the tasks (those named, all without names), each with each of its models."""
+    models = workspace.project.settings.models
+    prompts = [
+        prompt for task in workspace.tasks for prompt in task.prompts if not rules or prompt.name in rules
+    ]
+    clients = connect_models(workspace.project, (model for prompt in prompts for model in prompt.models))
+    return [asking for task in workspace.tasks for asking in askings(task, models, clients, rules)]
 
 
 def _cannot_decode(task: Task, prompt: PromptRule, model: str, decode: Decode, client: Client) -> Fault:
@@ -123,6 +137,16 @@ def _cannot_decode(task: Task, prompt: PromptRule, model: str, decode: Decode, c
     )
 
 
+def _cannot_name_a_set(task: Task, prompt: PromptRule, model: str) -> Fault:
+    label = prompt.labels[0]
+    return Fault(
+        f"model '{model}' answers by the probabilities of single answers, and the rule asks for all labels that apply:"
+        f' ask for one, with `answers: {{"yes": {label}, "no": none}}`, or decode by json or text',
+        f"{task.name}/{prompt.name}",
+        key="answers",
+    )
+
+
 def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     """The askings of each model, in their order."""
     groups: dict[str, list[Asking]] = {}
@@ -131,9 +155,9 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     return groups
 
 
-def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
+def wanted(store: Store, asking: Asking, limit: int | None, part: Part = WHOLE) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    pending = store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit)
+    pending = store.pending(asking.rule, samples=asking.prompt.asks, limit=limit, part=part)
     return (render(asking, trace, sample) for trace, sample in pending)
 
 
@@ -145,7 +169,7 @@ def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:
         question = asking.question(trace, sample)
     except PromptlabelError as error:
         return failed_vote(asking.rule, trace, sample, error)
-    return Wanted(asking, trace, question, request_digest(asking.rule.model_hash, question))
+    return Wanted(asking, trace, question, request_digest(asking.rule.model_hash, question), sample)
 
 
 def interleaved(streams: Sequence[Iterator[Item]], size: int = CHUNK) -> Iterator[list[Item]]:

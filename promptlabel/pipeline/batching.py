@@ -120,6 +120,11 @@ class BatchRun:
         """Whether the asking's questions go into files in this run."""
         return self._options.submit and asking.rule.model in self._models
 
+    @property
+    def any_open(self) -> bool:
+        """Whether there are batches that are not collected."""
+        return bool(self._log.open)
+
     def without_held(self, chunks: Iterable[list[Wanted | Vote]]) -> Iterator[list[Wanted | Vote]]:
         """The chunks without the questions that are in a batch that is not collected."""
         for chunk in chunks:
@@ -278,7 +283,7 @@ class BatchRun:
         if not isinstance(item, Wanted):
             return False
         rule = item.asking.rule
-        slot = Slot(item.request, rule.rule, item.trace.trace_id, item.question.sample)
+        slot = Slot(item.request, rule.rule, item.trace.trace_id, item.sample)
         return (rule.task, slot) in self._held
 
     # --- waiting and collecting

@@ -24,6 +24,7 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
+from promptlabel.training.preferences import Pairs
 from promptlabel.training.provenance import ExportRecord
 from promptlabel.training.sft import conversation_chat, labelling_chat
 
@@ -34,6 +35,7 @@ SFT: Final = "sft"
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
+    "preferences": (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -51,7 +53,8 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 
 UNFROZEN: Final = "unfrozen"
 
-TRAINING_KINDS: Final = (TRAINING, HUB, SFT)
+PREFERENCES: Final = "preferences"
+TRAINING_KINDS: Final = (TRAINING, HUB, SFT, PREFERENCES)
 """What models are trained on: these pass the guards and are remembered."""
 
 
@@ -63,11 +66,13 @@ class TrainingWish:
         students: the models that are to be trained on it; none: those that are `trained_on` something.
         reweight: whether rows weigh more where few like them have a label.
         keep: for ``sft``, the label of the conversations to be repeated; None for the labelling task itself.
+        least_confidence: for ``preferences``, pairs less sure than this are left out.
     """
 
     students: tuple[str, ...] = ()
     reweight: bool = False
     keep: str | None = None
+    least_confidence: float = 0.5
 
 
 NO_WISH: Final = TrainingWish()
@@ -100,17 +105,21 @@ def export(
     out: Path | None = None,
     version: str = LATEST,
     wish: TrainingWish = NO_WISH,
+    *,
+    suggestions: bool = False,
 ) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, sft, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
-            argilla, deepeval, langfuse, phoenix, jsonl or csv.
+        kind: training, sft, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf,
+            labelstudio, argilla, deepeval, langfuse, phoenix, jsonl or csv.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
         wish: what a training export should be like.
+        suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
+            otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
         InputError: for an unknown kind, version, model or label, or an ending the kind has no form for.
@@ -119,10 +128,13 @@ def export(
     path = _checked_path(workspace, kind, out)
     raise_if_any(_unfit(workspace, kind, wish))
     if kind not in TRAINING_KINDS:
-        rows = _write_rows(path, _rows(workspace, kind, version), kind, workspace.tasks)
+        rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
         return ExportReport(str(path), rows, kind)
     made = TrainingExport(workspace, lineage_of(workspace, wish.students), wish.reweight, wish.keep)
-    rows = _write_training(path, made, kind, version)
+    if kind == PREFERENCES:
+        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, wish.least_confidence))))
+    else:
+        rows = _write_training(path, made, kind, version)
     record = made.finish(path)
     refused = tuple(one for _, one in made.refused)
     listed = str(refused_path(path)) if refused else None
@@ -161,6 +173,17 @@ def _chats(made: TrainingExport, task: Task) -> Iterator[Row]:
             yield conversation_chat(row)
 
 
+def _pairs(made: TrainingExport, least: float) -> Iterator[Row]:
+    """The preference pairs of the pairwise tasks."""
+    tasks = [task for task in made.workspace.tasks if task.spec.kind == "pairwise"]
+    if not tasks:
+        fail("preferences come of pairwise tasks: write `kind: pairwise` in task.yaml")
+    for task in tasks:
+        first, second = task.labels[:2]
+        pairs = Pairs((first, second), least)
+        yield from (pairs.record(row) for row in made.rows(task, pairs.refusal))
+
+
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
     endings = ENDINGS.get(kind) or fail(f"there is no export '{kind}'{nearest(kind, ENDINGS)}")
     if out is None:
@@ -182,16 +205,17 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(workspace: Workspace, kind: str, version: str) -> Iterator[Row]:
-    rows = chain.from_iterable(_task_rows(workspace, kind, version, task) for task in workspace.tasks)
-    return map(without_secrets, rows)
+def _rows(workspace: Workspace, kind: str, version: str, suggestions: bool) -> Iterator[Row]:
+    rows = (_task_rows(workspace, kind, version, suggestions, task) for task in workspace.tasks)
+    return map(without_secrets, chain.from_iterable(rows))
 
 
-def _task_rows(workspace: Workspace, kind: str, version: str, task: Task) -> Iterable[Row]:
+def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
     if kind in ANNOTATION_FORMATS:
-        return ANNOTATION_FORMATS[kind](_annotated(workspace, task))
+        annotated = _annotated(workspace, task) if suggestions else _waiting(workspace, task)
+        return ANNOTATION_FORMATS[kind](annotated)
     found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, found, cases)
@@ -218,16 +242,29 @@ def _unfrozen(workspace: Workspace, task: Task) -> Iterator[Case]:
         yield Case(trace, task.name, one.label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
 
 
+def _waiting(workspace: Workspace, task: Task) -> Iterator[Annotated]:
+    """The undecided traces of the queue, in its order, and nothing that was made of them."""
+    ids = [pick.trace_id for pick in workspace.store.queue(task.name, undecided=True)]
+    found = {trace.trace_id: trace for trace in workspace.store.traces(ids)}
+    return (Annotated(found[trace_id], task.name) for trace_id in ids)
+
+
 def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     """The traces of the queue, and those that people decided."""
     store = workspace.store
     picks = {pick.trace_id: pick for pick in store.queue(task.name)}
     decisions = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     wanted = picks.keys() | decisions.keys()
-    known = {one.trace_id: one for one in posteriors(store.posteriors(task.name)) if one.trace_id in wanted}
+    known = {
+        one.trace_id: one
+        for one in posteriors(store.posteriors(task.name), task.spec.kind)
+        if one.trace_id in wanted
+    }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
-        yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
+        yield Annotated(
+            trace, task.name, known.get(name), decisions.get(name), picks.get(name), task.spec.kind
+        )
 
 
 def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Posterior
+from promptlabel.records import Posterior, TaskKind
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
@@ -35,7 +35,7 @@ def vote_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
 
 def posterior_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The posteriors of the task's last fit."""
-    for posterior in posteriors(workspace.store.posteriors(task.name)):
+    for posterior in posteriors(workspace.store.posteriors(task.name), task.spec.kind):
         yield {
             "trace_id": posterior.trace_id,
             "task": task.name,
@@ -73,12 +73,12 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
         }
 
 
-def posteriors(table: PosteriorTable | None) -> Iterator[Posterior]:
+def posteriors(table: PosteriorTable | None, kind: TaskKind = "one") -> Iterator[Posterior]:
     """The rows of a fit as records; none before the first fit."""
     if table is None:
         return
     for trace_id, probs in zip(table.trace_ids, table.probs, strict=True):
-        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)))
+        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)), kind)
 
 
 ROW_SOURCES: Final[Mapping[str, RowSource]] = {

@@ -37,6 +37,7 @@ from promptlabel.pipeline.freshening import beside_production
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
+from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
@@ -122,7 +123,17 @@ def _rule(row: RuleRow) -> RuleFigures:
         conflict=row.conflict,
         accuracy=_accuracy(row),
         usd=row.usd,
+        note=_note(row),
     )
+
+
+def _note(row: RuleRow) -> str:
+    if row.position is not None and row.position.flips is not None:
+        return f"{row.position.flips:.0%} of {row.position.pairs:,} pairs flip with the order"
+    if row.ordered is None:
+        return ""
+    kappa = "" if row.ordered.kappa is None else f", quadratic-weighted agreement {row.ordered.kappa:.2f}"
+    return f"off by {row.ordered.distance:.2f} labels on average{kappa}"
 
 
 def _accuracy(row: RuleRow) -> Estimate | None:
@@ -136,7 +147,7 @@ def _queue(store: Store, task: str) -> QueueFigures:
     return QueueFigures(
         waiting=Counter(pick.lane for pick in waiting),
         decided=len(store.queue(task)) - len(waiting),
-        first=tuple(waiting[:FIRST_ITEMS]),
+        first=tuple(replace(pick, reason=redacted(pick.reason)) for pick in waiting[:FIRST_ITEMS]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -59,25 +59,34 @@ class TrainingExport:
     def __post_init__(self) -> None:
         self._digest = sha256()
 
-    def rows(self, task: Task) -> Iterator[TrainingRow]:
-        """The task's training rows, streamed."""
+    def rows(
+        self, task: Task, refusal: Callable[[TrainingRow], Refusal | None] = lambda _: None
+    ) -> Iterator[TrainingRow]:
+        """The task's training rows, streamed; `refusal` says of one that passed the guards why it is unfit."""
         source = TrainingSource(self.workspace, task, self.lineage, self.reweight)
         self.set_aside |= source.set_aside
         self._origins.update(source.origins)
         refused: list[Refusal] = []
-        yield from self._noted(task, self._repeated(source.rows(refused), refused))
+        fit = self._fit(source.rows(refused), refusal, refused)
+        yield from self._noted(task, fit)
         self.refused += [(task.name, one) for one in refused]
         reweighted = source.reweighting()
         self.reweighted += [reweighted] if reweighted else []
 
-    def _repeated(self, rows: Iterable[TrainingRow], refused: list[Refusal]) -> Iterator[TrainingRow]:
-        """The rows; where conversations of one label are to be repeated, these."""
+    def _fit(
+        self,
+        rows: Iterable[TrainingRow],
+        refusal: Callable[[TrainingRow], Refusal | None],
+        refused: list[Refusal],
+    ) -> Iterator[TrainingRow]:
+        """The rows but for the unfit; where conversations of one label are to be repeated, these."""
         for row in rows:
             reason = why_not_repeated(row, self.keep) if self.keep else None
-            if reason is None:
+            unfit = Refusal(row.trace.trace_id, reason) if reason else refusal(row)
+            if unfit is None:
                 yield row
             else:
-                refused.append(Refusal(row.trace.trace_id, reason))
+                refused.append(unfit)
 
     def _noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
         written, sample = self._written.setdefault(task.name, _Written()), RowSample(task.name)

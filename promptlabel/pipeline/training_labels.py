@@ -14,17 +14,25 @@ import numpy.typing as npt
 from promptlabel.evals.duplicates import BATCH
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import EvalVersion, read_versions
-from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.export_rows import posteriors
-from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column, texts_for
+from promptlabel.pipeline.fit import (
+    chosen_of,
+    drawn_at_random,
+    fit_sets,
+    gold_column,
+    gold_sets,
+    model_of,
+    texts_for,
+)
 from promptlabel.pipeline.judging import fitted_method
 from promptlabel.pipeline.lineage import Lineage
+from promptlabel.pipeline.tables import spoken_table, vote_table
 from promptlabel.pipeline.training_survey import Reweighting, Survey
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, Event
 from promptlabel.review.adjudication import Decision, decide
 from promptlabel.rules.loading import Task
-from promptlabel.store.contract import PosteriorTable, VoteTable
+from promptlabel.store.contract import LabelVotes, PosteriorTable, VoteTable
 from promptlabel.traces.asof import knowable
 from promptlabel.training.export import Labels, TrainingRow, training_rows
 from promptlabel.training.guard import OVER_QUOTA, EvalOverlap
@@ -113,8 +121,14 @@ class TrainingSource:
 
     @cached_property
     def table(self) -> VoteTable:
-        """All current votes."""
-        return self.workspace.store.vote_table(self.task.name, self.task.labels)
+        """All current votes; where several labels may apply, whether each rule has said anything of the trace."""
+        if self.task.spec.kind == "several":
+            return spoken_table(self._label_votes)
+        return vote_table(self.workspace, self.task)
+
+    @cached_property
+    def _label_votes(self) -> LabelVotes:
+        return self.workspace.store.label_votes(self.task.name, self.task.labels)
 
     @cached_property
     def labels(self) -> Labels:
@@ -126,11 +140,14 @@ class TrainingSource:
         return Labels(
             task=self.task.name,
             names=tuple(self.task.labels),
-            posteriors={posterior.trace_id: posterior for posterior in posteriors(fitted)},
+            posteriors={
+                posterior.trace_id: posterior for posterior in posteriors(fitted, self.task.spec.kind)
+            },
             fitted_at=fitted.fitted_at if fitted else None,
             decisions=self._decisions,
             voters=self._voters,
             recycled=self._recycled,
+            kind=self.task.spec.kind,
             matures_after=timedelta(hours=hours) if hours else None,
         )
 
@@ -176,22 +193,36 @@ class TrainingSource:
         votes = self.table.votes[:, ~self._own]
         if not (votes >= 0).any():
             return replace(fitted, trace_ids=(), probs=fitted.probs[:0])
+        if self.task.spec.kind == "several":
+            return self._refitted_sets(fitted)
         gold, soft, method = self._unled_gold(), self._soft(), fitted_method(fitted)
-        text = texts_for(self.workspace, method, gold)
-        model = LabelModel(len(self.task.labels), method=method, class_balance=balance_of(self.task))
-        random = drawn_at_random(self.workspace, self.task, self.table)
+        text = texts_for(self.workspace, self.task, method, gold)
+        model = model_of(self.task, method)
+        random = drawn_at_random(self.workspace, self.task, self.table.trace_ids)
         model.fit(votes, gold=gold, text=text, soft=soft, random=random)
         probs = model.predict_proba(votes, text=text, soft=soft)
         return replace(fitted, trace_ids=self.table.trace_ids, probs=probs, chosen=model.chosen)
 
+    def _refitted_sets(self, fitted: PosteriorTable) -> PosteriorTable:
+        kept = replace(self._label_votes, applies=self._label_votes.applies[:, ~self._own])
+        gold = gold_sets(self.workspace, self.task, kept.trace_ids)
+        gold[self._led] = ABSTAIN
+        model, probs = fit_sets(self.workspace, self.task, fitted_method(fitted), kept, gold)
+        return replace(fitted, trace_ids=kept.trace_ids, probs=probs, chosen=chosen_of(model))
+
     def _unled_gold(self) -> npt.NDArray[np.int64]:
         """Gold for the label model without decisions after which a vote that is set aside was seen."""
-        gold = gold_column(self.workspace, self.task, self.table)
-        led = [
-            name in self._recycled and name in self._decisions and not self._decisions[name].blind
-            for name in self.table.trace_ids
-        ]
-        return np.where(led, ABSTAIN, gold)
+        return np.where(self._led, ABSTAIN, gold_column(self.workspace, self.task, self.table))
+
+    @cached_property
+    def _led(self) -> Mask:
+        return np.array(
+            [
+                name in self._recycled and name in self._decisions and not self._decisions[name].blind
+                for name in self.table.trace_ids
+            ],
+            dtype=bool,
+        )
 
     def _soft(self) -> dict[int, npt.NDArray[np.float64]]:
         kept = np.flatnonzero(~self._own).tolist()

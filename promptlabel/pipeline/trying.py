@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from promptlabel.label_sets import applying, set_name
 from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
-from promptlabel.pipeline.calibrating import calibrated
+from promptlabel.pipeline.calibrating import calibrated, is_read_together
 from promptlabel.pipeline.casting import code_votes, request_digest
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
-from promptlabel.pipeline.sending import Questions, Sent, send_all
+from promptlabel.pipeline.sending import SENDING, Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Status, Trace, Vote
@@ -20,6 +21,8 @@ from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import CODE_MODEL, Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.trace_values import EXAMPLE_ID, example_trace
+
+Heard: TypeAlias = Callable[[Vote], None]
 
 EXAMPLES_OF: Final = "examples of "
 """Prefix of the task name under which answers to a rule's own examples are kept, out of the way of votes."""
@@ -39,11 +42,16 @@ class ExampleRow:
 
 @dataclass(frozen=True, slots=True)
 class TriedVote:
-    """What a rule says of a trace by one model, and the prompt that was asked, None for code."""
+    """What a rule says of a trace by one model, and the prompt that was asked, None for code.
+
+    Attributes:
+        swapped: what a pairwise rule's model answered to the outputs in the other order.
+    """
 
     model: str
     vote: Vote
     prompt: str | None = None
+    swapped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +63,22 @@ class Tried:
     sent: Sent = field(default_factory=Sent)
 
 
-def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, traces: Sequence[Trace]) -> Tried:
+def try_rule(
+    workspace: Workspace,
+    task: Task,
+    rule: PromptRule | CodeRule,
+    traces: Sequence[Trace],
+    heard: Heard | None = None,
+) -> Tried:
     """The votes of a rule of the task, which may be a draft of it, as `vote` would cast them.
+
+    `heard` is told of each answer of a model as it comes, before all of them are read together.
 
     Raises:
         InputError: a model cannot decode as the rule asks.
     """
     if isinstance(rule, PromptRule):
-        return run_on_loop(_try_prompt(workspace, task, rule, traces))
+        return run_on_loop(_try_prompt(workspace, task, rule, traces, heard))
     return _try_code(workspace, task, rule, traces)
 
 
@@ -72,7 +88,7 @@ def try_aside(
     """The votes of a question that is no rule of the task, kept under a task name of its own that begins with `aside`."""
     (asking, *_) = _askings(workspace, task, rule)
     apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
-    cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
+    cells = _Cells(apart, _trace_cells(apart, traces), ())
     questions = {apart.rule.model: Questions(apart.client, [cells.traces])}
     votes, sent = run_on_loop(_ask(workspace, questions))
     read = cells.calibrated(workspace, task, votes)
@@ -104,7 +120,8 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
 def _code_example(number: int, expected: str, said: object) -> ExampleRow:
     if isinstance(said, Exception):
         return ExampleRow(number, CODE_MODEL, expected, None, "error", passed=False)
-    label = said if isinstance(said, str) else None
+    label = set_name(applying(said), tuple(said)) if isinstance(said, Mapping) else said
+    label = label if isinstance(label, str) else None
     status: Status = "abstain" if label is None else "vote"
     return ExampleRow(number, CODE_MODEL, expected, label, status, expected == (label or status))
 
@@ -115,21 +132,27 @@ def _code_example(number: int, expected: str, said: object) -> ExampleRow:
 class _Collected(Progress):
     """Keeps every vote as it is cast."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Heard | None = None) -> None:
         super().__init__()
         self.votes: dict[str, Vote] = {}
+        self._heard = heard
 
     def cast(self, vote: Vote) -> None:
         """Nothing; the vote is kept."""
         self.votes[vote.key] = vote
+        if self._heard is not None:
+            self._heard(vote)
 
 
-async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
+async def _try_prompt(
+    workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace], heard: Heard | None
+) -> Tried:
     asked = _askings(workspace, task, rule)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
     votes, sent = await _ask(
         workspace,
         {model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()},
+        heard,
     )
     read = {model: own.calibrated(workspace, task, votes) for model, own in cells.items()}
     return Tried(
@@ -145,11 +168,14 @@ def _askings(workspace: Workspace, task: Task, rule: PromptRule) -> list[Asking]
     return askings(alone, workspace.project.settings.models, clients)
 
 
-async def _ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
+async def _ask(
+    workspace: Workspace, questions: Mapping[str, Questions], heard: Heard | None = None
+) -> tuple[dict[str, Vote], Sent]:
     """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
-    collected = _Collected()
+    collected = _Collected(heard)
     writer = VoteWriter(workspace.store, collected)
-    sent = await send_all(workspace, questions, writer)
+    with workspace.store.hold(SENDING):
+        sent = await send_all(workspace, questions, writer)
     writer.settle()
     return collected.votes, sent
 
@@ -165,23 +191,32 @@ class _Cells:
     @classmethod
     def of(cls, asking: Asking, traces: Sequence[Trace]) -> _Cells:
         """The cells of a rule and model."""
-        return cls(asking, [render(asking, trace) for trace in traces], _example_cells(asking))
+        return cls(asking, _trace_cells(asking, traces), _example_cells(asking))
 
     def calibrated(self, workspace: Workspace, task: Task, votes: Mapping[str, Vote]) -> dict[str, Vote]:
         """The answered cells by vote key, calibrated over one another where the model needs it."""
         own = [votes[cell.key] for cell in (*self.traces, *self.examples) if cell.key in votes]
-        if workspace.project.settings.models[self.asking.rule.model].calibration == "batch":
+        if is_read_together(self.asking.prompt, workspace.project.settings.models[self.asking.rule.model]):
             own = calibrated(self.asking.prompt, task, own)
         return {vote.key: vote for vote in own}
 
     def tried(self, votes: Mapping[str, Vote]) -> list[TriedVote]:
         """A row for each answered trace."""
-        model = self.asking.rule.model
-        return [TriedVote(model, votes[cell.key], _prompt(cell)) for cell in self.traces if cell.key in votes]
+        other = {
+            vote.trace_id: vote.raw.text
+            for vote in votes.values()
+            if vote.sample == 1 and vote.raw is not None
+        }
+        return [
+            TriedVote(self.asking.rule.model, vote, _prompt(cell), other.get(vote.trace_id))
+            for cell in self.traces
+            if (vote := votes.get(cell.key)) is not None and vote.sample == 0
+        ]
 
     def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
         """A row for each answered example."""
-        numbered = enumerate(zip(self.examples, self.asking.prompt.spec.examples, strict=True), start=1)
+        shown = [cell for cell in self.examples if cell.sample == 0]
+        numbered = enumerate(zip(shown, self.asking.prompt.spec.examples, strict=True), start=1)
         return [
             _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
             for number, (cell, example) in numbered
@@ -189,13 +224,25 @@ class _Cells:
         ]
 
 
+def _trace_cells(asking: Asking, traces: Sequence[Trace]) -> list[Wanted | Vote]:
+    """The rule's question on each trace, once; of a pairwise rule in both orders."""
+    return [render(asking, trace, sample) for trace in traces for sample in _orders(asking.prompt)]
+
+
+def _orders(prompt: PromptRule) -> range:
+    return range(2 if prompt.is_pairwise else 1)
+
+
 def _example_cells(asking: Asking) -> list[Wanted]:
     """The rule's examples as questions, each shown the other examples only."""
     apart = replace(asking.rule, task=EXAMPLES_OF + asking.rule.task)
     aside = replace(asking, rule=apart)
     return [
-        Wanted(aside, trace, question, request_digest(apart.model_hash, question))
-        for trace, question in asking.prompt.example_questions(decode=asking.decode, few_shot=asking.few_shot)
+        Wanted(aside, trace, question, request_digest(apart.model_hash, question), sample)
+        for sample in _orders(asking.prompt)
+        for trace, question in asking.prompt.example_questions(
+            decode=asking.decode, few_shot=asking.few_shot, sample=sample
+        )
     ]
 
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from promptlabel.evals.freezing import Refusal
-from promptlabel.records import Posterior, Trace, trace_record
+from promptlabel.label_sets import set_members
+from promptlabel.records import Posterior, TaskKind, Trace, trace_record
 from promptlabel.review.adjudication import Decision
 from promptlabel.training.guard import IMMATURE, LED, NO_VOTE, RECYCLED, EvalOverlap, guarded
 
@@ -90,7 +91,16 @@ class Labels:
     decisions: Mapping[str, Decision]
     voters: Mapping[str, tuple[str, ...]]
     recycled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kind: TaskKind = "one"
     matures_after: timedelta | None = None
+
+    def members(self, label: str) -> tuple[str, ...]:
+        """The labels that a decision gave: one, or where several may apply those of its set."""
+        return set_members(label) if self.kind == "several" else (label,)
+
+    def knows(self, label: str) -> bool:
+        """Whether the task has the decision's labels."""
+        return all(name in self.names for name in self.members(label))
 
     def is_immature(self, trace: Trace, voters: tuple[str, ...]) -> bool:
         """Whether a label by these rules was made before all of its outcomes were in."""
@@ -110,7 +120,7 @@ def training_rows(
 
 def _row(trace: Trace, labels: Labels) -> TrainingRow | Refusal | None:
     decision = labels.decisions.get(trace.trace_id)
-    if decision is not None and decision.blind and decision.label in labels.names:
+    if decision is not None and decision.blind and labels.knows(decision.label):
         return _decided(trace, labels, decision)
     posterior, voters = labels.posteriors.get(trace.trace_id), labels.voters.get(trace.trace_id)
     if posterior is None or labels.fitted_at is None or not voters:
@@ -130,7 +140,8 @@ def _row(trace: Trace, labels: Labels) -> TrainingRow | Refusal | None:
 
 
 def _decided(trace: Trace, labels: Labels, decision: Decision) -> TrainingRow:
-    probs = {name: float(name == decision.label) for name in labels.names}
+    given = labels.members(decision.label)
+    probs = {name: float(name in given) for name in labels.names}
     reviewers = tuple(f"reviewer:{name}" for name in decision.reviewers)
     return TrainingRow(trace, labels.task, decision.label, probs, 1.0, "gold", decision.at, reviewers)
 

@@ -16,6 +16,9 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline import export_rows
 from promptlabel.pipeline.export import ENDINGS, UNFROZEN, export
 from promptlabel.pipeline.freeze import freeze
+from promptlabel.pipeline.ingest import ingest
+from promptlabel.review.adjudication import decide
+from promptlabel.store.contract import Added
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ROWS = ("training", "votes", "posteriors", "queue", "gold")
@@ -120,12 +123,97 @@ def test_before_a_freeze_eval_formats_hold_blind_gold_and_say_so(tone) -> None:
     assert {row["metadata"]["version"] for row in rows} == {UNFROZEN}
 
 
+def trace_id_of(row: dict, kind: str) -> str:
+    return row["metadata" if kind == "argilla" else "data"]["trace_id"]
+
+
 @pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
-def test_annotation_formats_hold_the_queue_and_what_is_decided(labelled, kind: str) -> None:
+def test_annotation_formats_hold_what_waits_in_its_order_and_nothing_that_was_made_of_it(
+    labelled, kind: str
+) -> None:
     rows = READERS[".json"](Path(export(labelled.workspace, kind).path))
-    ids = {row["id"] if kind == "argilla" else row["data"]["trace_id"] for row in rows}
+    waiting = [pick.trace_id for pick in labelled.workspace.store.queue("tone", undecided=True)]
+    assert [trace_id_of(row, kind) for row in rows] == waiting
+    for row in rows:
+        assert not any(row.get(key) for key in ("predictions", "suggestions", "responses"))
+        assert not {"lane", "reason"} & row["metadata" if kind == "argilla" else "data"].keys()
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_with_suggestions_they_hold_the_queue_and_what_is_decided(labelled, kind: str) -> None:
+    rows = READERS[".json"](Path(export(labelled.workspace, kind, suggestions=True).path))
     queue = {pick.trace_id for pick in labelled.workspace.store.queue("tone")}
-    assert ids == queue | set(list(labelled.truth)[:20])
+    assert {trace_id_of(row, kind) for row in rows} == queue | set(list(labelled.truth)[:20])
+
+
+def annotated_elsewhere(rows: list[dict], kind: str, label: str) -> None:
+    """What each tool adds to its rows when a person submits a label."""
+    for number, row in enumerate(rows):
+        if kind == "argilla":
+            row["responses"] = {
+                **row["responses"],
+                "tone": [
+                    *row["responses"].get("tone", []),
+                    {
+                        "value": label,
+                        "user_id": "6b1f3c9e-0000-4000-8000-000000000001",
+                        "status": "submitted",
+                    },
+                ],
+            }
+            continue
+        row["id"] = number
+        result = {
+            "id": "x",
+            "from_name": "tone",
+            "to_name": "text",
+            "type": "choices",
+            "value": {"choices": [label]},
+        }
+        made = {"created_at": "2026-11-20T10:00:00Z", "updated_at": "2026-11-20T10:00:09Z", "lead_time": 9.0}
+        row["annotations"].append(
+            {
+                "id": 1000 + number,
+                "completed_by": {"email": "ann@x.org"},
+                "was_cancelled": False,
+                "result": [result],
+                **made,
+            }
+        )
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_what_was_decided_there_comes_back_as_reviews_once_with_provenance(tone, kind: str) -> None:
+    store = tone.workspace.store
+    tone.fit_and_queue("em")
+    path = Path(export(tone.workspace, kind).path)
+    rows = READERS[".json"](path)
+    annotated_elsewhere(rows, kind, "good")
+    path.write_text(orjson.dumps(rows).decode())
+    assert ingest(store, [path]).reviews == Added(len(rows), 0)
+    assert ingest(store, [path]).reviews == Added(0, len(rows))
+    picks = {pick.trace_id: pick for pick in store.queue("tone")}
+    decided = decide(store.reviews("tone"), store.gold("tone"))
+    found = [one for one in decided if one.lane is not None]
+    assert len(found) == len(rows)
+    for one in found:
+        assert (one.label, one.blind) == ("good", True)
+        assert (one.lane, one.probability) == (picks[one.trace_id].lane, picks[one.trace_id].probability)
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_what_was_suggested_there_was_not_decided_blind_and_our_own_decisions_do_not_come_back(
+    labelled, kind: str
+) -> None:
+    store = labelled.workspace.store
+    before = len(store.reviews("tone"))
+    path = Path(export(labelled.workspace, kind, suggestions=True).path)
+    assert ingest(store, [path]).reviews == Added(0, 0)
+    rows = READERS[".json"](path)
+    annotated_elsewhere(rows, kind, "good")
+    path.write_text(orjson.dumps(rows).decode())
+    assert ingest(store, [path]).reviews == Added(len(rows), 0)
+    assert not any(event.blind for event in store.reviews("tone")[before:])
 
 
 @pytest.mark.parametrize("kind", ["queue", "posteriors", "training", "gold"])
