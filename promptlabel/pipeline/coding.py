@@ -17,7 +17,7 @@ from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
 from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task, load_checked
-from promptlabel.store.contract import WHOLE, Part, Store
+from promptlabel.store.contract import WHOLE, Part
 from promptlabel.store.opening import kind_of
 
 VOTES_AT_ONCE: Final = 512
@@ -32,7 +32,7 @@ def cast_code_votes(
     engine = workspace.project.settings.engine
     if engine.executor == "inline" or not chosen or limit is not None:
         for code, rule in chosen:
-            for traces in _pending(workspace.store, rule, VOTES_AT_ONCE, limit=limit):
+            for traces in _pending(workspace, rule, VOTES_AT_ONCE, limit=limit):
                 writer.write(code_votes(code, rule, traces))
         return
     registered = tuple(rule for _, rule in chosen)
@@ -79,7 +79,7 @@ def cast_shard(shard: Shard) -> Cast:
     with open_workspace(shard.root, [shard.rules[0].task]) as workspace:
         for rule in shard.rules:
             code = code_rule(workspace.tasks[0], rule)
-            for traces in _pending(workspace.store, rule, VOTES_AT_ONCE, part=shard.part):
+            for traces in _pending(workspace, rule, VOTES_AT_ONCE, part=shard.part):
                 votes = code_votes(code, rule, traces)
                 workspace.store.add_votes(votes)
                 counts.update(vote.status for vote in votes)
@@ -113,9 +113,7 @@ def _cast_from_here(
 ) -> None:
     root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
     handfuls = (
-        Handful(root, rule, tuple(traces))
-        for rule in rules
-        for traces in _pending(workspace.store, rule, size)
+        Handful(root, rule, tuple(traces)) for rule in rules for traces in _pending(workspace, rule, size)
     )
     for votes in executor.map(cast_handful, handfuls):
         writer.write(votes)
@@ -151,8 +149,8 @@ def _chosen(workspace: Workspace, task: Task, rules: Sequence[str]) -> list[tupl
 
 
 def _pending(
-    store: Store, rule: RegisteredRule, size: int, *, limit: int | None = None, part: Part = WHOLE
+    workspace: Workspace, rule: RegisteredRule, size: int, *, limit: int | None = None, part: Part = WHOLE
 ) -> Iterator[list[Trace]]:
-    pending = (trace for trace, _ in store.pending(rule, limit=limit, part=part))
+    pending = (trace for trace, _ in workspace.pending(rule, limit=limit, part=part))
     while traces := list(islice(pending, size)):
         yield traces

@@ -18,6 +18,7 @@ from promptlabel.flywheel.amplification import (
 from promptlabel.flywheel.feedback import SILENT, Feedback, feedback_figures
 from promptlabel.flywheel.guards import ExportFigures, GuardFigures, SignalFeedback
 from promptlabel.pipeline.lineage import known_exports
+from promptlabel.pipeline.tables import vote_table
 from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Trace
@@ -43,9 +44,7 @@ def guard_figures(workspace: Workspace, task: Task) -> GuardFigures:
     fitted = None if task.spec.kind == "several" else store.posteriors(task.name)
     return GuardFigures(
         exports=tuple(_export(one) for one in known_exports(workspace) if task.name in one.tasks),
-        feedback=tuple(_feedback(store.vote_table(task.name, task.labels), traces, audited))
-        if fitted
-        else (),
+        feedback=tuple(_feedback(vote_table(workspace, task), traces, audited)) if fitted else (),
         amplification=_amplification(traces, fitted, audited, task) if fitted else None,
         persistence=_persistence(workspace, task, traces),
     )
