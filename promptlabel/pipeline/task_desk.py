@@ -163,10 +163,11 @@ class TaskDesk:
             reviewers_per_item=self._review.reviewers,
             shared=_shared(self._picks, name, self._review),
         )
-        self._probes = Probes(known_labels(decide(events, gold)), events, self._review.probes, self._chance)
         for event in events:
             if event.lane != PROBE:
                 self._queue.apply(event)
+        known = known_labels(decide(events, gold))
+        self._probes = Probes(known, self._queue, events, self._review.probes, self._chance)
 
     def _standing(self, trace_id: str, reviewer: str) -> Sequence[ReviewEvent]:
         is_probe = self._probes.label(reviewer, trace_id) is not None

@@ -85,6 +85,10 @@ class ReviewQueue:
             self._grant(item, holder, now)
         return items
 
+    def is_open(self, item: str) -> bool:
+        """Whether somebody may still be asked about the item."""
+        return item in self._position and item not in self._closed
+
     def held(self, holder: Holder, now: datetime) -> list[str]:
         """The items that the holder leases, in queue order."""
         self._expire(now)

@@ -287,6 +287,22 @@ def test_a_suggestion_that_was_not_followed_is_told_with_the_next_decision(store
     assert desk.submit("quality", "anna", label("t001", "last")).told == ()
 
 
+def test_a_trace_on_which_two_agree_is_no_probe_while_a_third_is_asked_about_it(store: Store) -> None:
+    for reviewer in ("anna", "ben"):
+        store.add_review(ReviewEvent(reviewer, "t000", "quality", reviewer, "label", NOON, "good"))
+    review = Review(reviewers=3, probes=0.5)
+    desk = ReviewDesk(store, [TASK], lambda: NOON, review=review, chance=lambda: 0.0)
+    assert work_through(desk, "cy").count("t000") == 1
+    assert {event.lane for event in store.reviews("quality") if event.reviewer == "cy"} == {"audit"}
+    later = ReviewDesk(store, [TASK], lambda: NOON, review=review, chance=lambda: 0.0)
+    assert "t000" in [trace.trace_id for trace in later.next_items("quality", Holder("dee"), 1)]
+    later.submit("quality", "anna", Submission("undo", "undo", undoes="anna"))
+    assert later.submit("quality", "eva", label("t000", "eva")).outcome == "stored"
+    assert later.submit("quality", "dee", label("t000", "dee")).outcome == "stored"
+    lanes = {event.reviewer: event.lane for event in store.reviews("quality") if event.trace_id == "t000"}
+    assert (lanes["dee"], lanes["eva"]) == (PROBE, "audit")
+
+
 # --- a queue made anew
 
 
