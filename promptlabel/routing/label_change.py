@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.integer]
 
 PATTERN_STRENGTH: Final = 10.0
 """Reviews that what a label model believes of a pattern of votes is worth: one of ten does not turn it over."""
@@ -40,9 +40,10 @@ def expected_label_change(probs: Floats, pattern: Indices, reviewed: Indices) ->
         )
         / np.maximum(size, 1)[:, None]
     )
-    turned = _turned(belief, PATTERN_STRENGTH + reviewed)
+    turned = _turned(belief, PATTERN_STRENGTH + reviewed.astype(np.float64))
     others = np.maximum(size - reviewed - 1, 0)
-    return 1 - probs.max(axis=1) + others[pattern] * (probs * turned[pattern]).sum(axis=1)
+    own: Floats = 1 - probs.max(axis=1)
+    return np.asarray(own + others[pattern] * (probs * turned[pattern]).sum(axis=1))
 
 
 def reviewer_seconds(lengths: Floats, timed: Indices, seconds: Floats) -> Floats:
