@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,12 @@ _task = click.option("--task", "tasks", multiple=True, metavar="NAME", help="Onl
 _rule = click.option("--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
+_batch = click.option(
+    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
+)
+_detach = click.option(
+    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
+)
 _progress = click.option(
     "--progress",
     "way",
@@ -47,6 +54,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -217,12 +225,8 @@ def plan(
 @_rule
 @_limit
 @_progress
-@click.option(
-    "--batch", is_flag=True, help="Ask in batch files where the model takes them, and wait for them."
-)
-@click.option(
-    "--detach", is_flag=True, help="Submit batch files and do not wait; `vote` collects them later."
-)
+@_batch
+@_detach
 @_on_votes
 def vote(
     rules: tuple[str, ...],
@@ -253,9 +257,20 @@ def vote(
 @commands.command()
 @_rule
 @_progress
+@_batch
+@_detach
 @_on_votes
-def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+def retry(
+    rules: tuple[str, ...],
+    way: Way,
+    batch: bool,
+    detach: bool,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Ask again where answers failed."""
+    from promptlabel.pipeline.batching import Batching
     from promptlabel.pipeline.vote import retry
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import showing_progress
@@ -264,7 +279,8 @@ def retry(rules: tuple[str, ...], way: Way, project: Path, tasks: tuple[str, ...
         open_workspace(project, tasks, lean=True) as workspace,
         showing_progress(way, as_json=as_json) as progress,
     ):
-        result = retry(workspace, rules=rules, progress=progress)
+        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
+        result = retry(workspace, rules=rules, progress=progress, batching=batching)
     _show("vote", result, as_json)
     sys.exit(result.exit_code)
 
@@ -527,6 +543,13 @@ def certify(
     type=click.Choice(_EXPORTS),
     help="What to write.",
 )
+@click.option(
+    "--for",
+    "students",
+    multiple=True,
+    metavar="MODEL",
+    help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
+)
 @_out
 @_eval
 @click.option(
@@ -534,12 +557,22 @@ def certify(
     is_flag=True,
     help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
 )
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
 @_on_votes
 def export(
     kind: str,
+    students: tuple[str, ...],
     out: Path | None,
     version: str,
     suggestions: bool,
+    least_confidence: float,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -549,7 +582,42 @@ def export(
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version, suggestions=suggestions), as_json)
+        written = export(
+            workspace,
+            kind,
+            out,
+            version,
+            students,
+            least_confidence=least_confidence,
+            suggestions=suggestions,
+        )
+        _show("export", written, as_json)
+
+
+@commands.command()
+@click.option(
+    "--human",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="The share of each cycle's traffic that people review.",
+)
+@click.option("--cycles", type=click.IntRange(1, 100), default=12, show_default=True, help="How many cycles.")
+@click.option("--runs", type=click.IntRange(2, 100), default=5, show_default=True, help="How many splits.")
+@_on_votes
+def simulate(
+    human: float, cycles: int, runs: int, project: Path, tasks: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what training on its own labels would do to a model, on the project's traces."""
+    from promptlabel.pipeline.simulate import simulate_cycles
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        made = [
+            simulate_cycles(workspace, task, human=human, cycles=cycles, runs=runs)
+            for task in workspace.tasks
+        ]
+    _show("simulate", made, as_json)
 
 
 @commands.command()
@@ -605,6 +673,7 @@ def _refuse(error: PromptlabelError) -> None:
 
 def main() -> None:
     """Nothing; runs the command line and exits with 0 done, 1 failed or incomplete, 2 wrong input."""
+    gc.set_threshold(50_000)  # imports make no garbage, and looking for it is a fifteenth of a verb's start
     try:
         commands.main(standalone_mode=True)
     except Exception as error:

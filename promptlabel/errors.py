@@ -41,6 +41,10 @@ class InputError(PromptlabelError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class StoppedError(PromptlabelError):
+    """A guard stopped the work before anything was written."""
+
+
 class StoreError(PromptlabelError):
     """The store cannot be opened, read or written; the message says how to mend it."""
 

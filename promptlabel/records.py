@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import orjson
 
+from promptlabel.label_sets import applying, set_name
+
 ABSTAIN: Final = -1
+
+ORDER: Final = ("first", "second")
+"""What the two outputs that are compared are called, in the order shown."""
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 Status: TypeAlias = Literal["vote", "abstain", "malformed", "error"]
 Decode: TypeAlias = Literal["logprobs", "json", "text"]
+TaskKind: TypeAlias = Literal["one", "several", "ordered", "pairwise"]
 RuleKind: TypeAlias = Literal["prompt", "heuristic", "signal"]
 ReviewAction: TypeAlias = Literal["label", "skip", "flag", "undo", "change", "adjudicate", "suggest", "told"]
 
@@ -47,7 +54,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Trace:
-    """One interaction of a product with a person, as it was logged, and the signals of its events."""
+    """One interaction of a product with a person, as it was logged, and the signals of its events.
+
+    Attributes:
+        outputs: the two outputs of one input that a pairwise task compares, in the order in which they were logged.
+    """
 
     trace_id: str
     timestamp: datetime | None = None
@@ -59,6 +70,7 @@ class Trace:
     user_id: str | None = None
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     def signal(self, name: str) -> float | None:
         """The value of a behavioural signal, or None where nothing was observed for this trace."""
@@ -73,6 +85,7 @@ class Trace:
             turns.insert(0, Message("user", self.input))
         if self.output is not None and self.output not in contents:
             turns.append(Message("assistant", self.output))
+        turns += map(Message, ORDER, self.outputs)
         return tuple(turns)
 
     @cached_property
@@ -93,6 +106,7 @@ def trace_record(trace: Trace) -> dict[str, Any]:
         "timestamp": trace.timestamp,
         "input": trace.input,
         "output": trace.output,
+        "outputs": list(trace.outputs),
         "messages": [message_record(message) for message in trace.messages],
         "category": trace.category,
         "session_id": trace.session_id,
@@ -134,7 +148,14 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A rendered prompt and the answers it admits; all a model needs to know."""
+    """A rendered prompt and the answers it admits; all a model needs to know.
+
+    Attributes:
+        several: whether any number of the answers may be given, none too; said by the class, not by a field, so that
+            the digests of all other questions are what they were.
+    """
+
+    several: ClassVar[bool] = False
 
     prompt: str
     answers: tuple[str, ...]
@@ -142,6 +163,13 @@ class Question:
     decode: Decode = "json"
     rationale: bool = False
     sample: int = 0
+
+
+class SetQuestion(Question):
+    """A question to which any number of its answers may be given."""
+
+    __slots__ = ()
+    several: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +205,8 @@ class Vote:
     Attributes:
         key: digest of rule meaning, model and parameters, trace content and sample index.
         request: digest of the request that was sent, shared by equal requests; None for code.
-        distribution: probability of each label after calibration, or None for a hard vote.
+        distribution: probability of each label after calibration, or None for a hard vote. Where several labels may
+            apply, of each label the rule speaks of the probability that it does.
         raw: the model's answer as received: the text, and the distribution over answers where there is one.
         cause: why there is no vote, for ``malformed`` and ``error``.
     """
@@ -227,21 +256,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What the label model believes of one trace; `probs` holds every label and sums to one."""
+    """What the label model believes of one trace.
+
+    Attributes:
+        probs: of every label; they sum to one, but where several may apply each is the probability that it does.
+    """
 
     trace_id: str
     task: str
     probs: Mapping[str, float]
+    kind: TaskKind = "one"
 
     @property
     def label(self) -> str:
-        """The likeliest label, the first of equals in the task's order."""
+        """The likeliest label, the first of equals in the task's order.
+
+        Where several may apply, the name of the likeliest set.
+        """
+        if self.kind == "several":
+            return set_name(applying(self.probs), tuple(self.probs))
         return max(self.probs, key=self.probs.__getitem__)
 
     @property
     def confidence(self) -> float:
-        """The probability of the likeliest label."""
-        return max(self.probs.values())
+        """The probability of `label`."""
+        if self.kind == "several":
+            return math.prod(max(share, 1 - share) for share in self.probs.values())
+        return self.probs[self.label]
 
 
 @dataclass(frozen=True, slots=True)

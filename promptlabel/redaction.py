@@ -34,7 +34,9 @@ _SHAPED: Final = re.compile("|".join((_PRIVATE_KEY, *_SHAPES)))
 _AFTER_A_NAME: Final = re.compile(_NAMED)
 _NAMES: Final = ("api", "secret", "access", "auth", "client", "passw", "bearer")
 _IN_SHAPES: Final = {
-    "": ("AKIA", "ASIA", "AGPA", "AIDA", "AROA", "AIza", "SG.", "eyJ"),
+    "A": ("AKIA", "ASIA", "AGPA", "AIDA", "AROA", "AIza"),
+    "G": ("SG.",),
+    "J": ("eyJ",),
     "-": ("-----BEGIN", "sk-", "rk-", "pk-", "glpat-", "xox", "pypi-"),
     "_": ("sk_", "rk_", "pk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "hf_", "npm_"),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from promptlabel.errors import Fault, InputError
 from promptlabel.records import Decode, digest
@@ -21,6 +22,17 @@ _IN_PROCESS = {"concurrency": 256, "timeout": 3600.0}
 
 _OF_THE_ANSWER = ("dtype", "quantization", "kv_cache_dtype", "hf_overrides", "chat_template")
 """What of `engine` can change an answer by more than rounding."""
+
+
+_EMBEDDED = "smollm"
+"""The family of the packaged model."""
+
+
+def family_of(model: str) -> str:
+    """The letters that a model's own name begins with: ``gpt`` of openai/gpt-5-mini, ``qwen`` of Qwen/Qwen2.5-7B."""
+    name = model.rstrip("/").rsplit("/", maxsplit=1)[-1].lower()
+    letters = re.match(r"[^\W\d_]+", name)
+    return letters[0] if letters else name
 
 
 class Price(StrictModel):
@@ -53,6 +65,8 @@ class ModelSettings(StrictModel):
     engine: dict[str, Any] = Field(default_factory=dict)
     batch_discount: float | None = Field(default=None, ge=0, le=1, strict=False)
     batch_size: int = Field(default=50_000, ge=1, le=50_000)
+    family: str | None = Field(default=None, min_length=1)
+    trained_on: tuple[str, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -60,6 +74,11 @@ class ModelSettings(StrictModel):
         if isinstance(given, dict) and given.get("provider") == "vllm":
             return {**_IN_PROCESS, **given}
         return given
+
+    @field_validator("trained_on", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _names_a_model(self) -> ModelSettings:
@@ -73,6 +92,11 @@ class ModelSettings(StrictModel):
         parts = [self.provider, self.model, self.temperature, self.max_tokens, self.tokenizer is not None]
         precision = {key: self.engine[key] for key in _OF_THE_ANSWER if key in self.engine}
         return digest([*parts, precision] if precision else parts)
+
+    @property
+    def kin(self) -> str:
+        """The family of the model: as given, else by its name."""
+        return (self.family or (family_of(self.model) if self.model else _EMBEDDED)).lower()
 
     @property
     def calibration(self) -> Literal["batch", "none"]:
@@ -134,6 +158,13 @@ class Evals(StrictModel):
         return self
 
 
+class Training(StrictModel):
+    """What training exports should be like; `most` counts the rows of one category."""
+
+    human_share: float = Field(default=0.05, ge=0, le=1, strict=False)
+    most: int | None = Field(default=None, ge=1)
+
+
 class Settings(StrictModel):
     """A parsed `promptlabel.yaml`."""
 
@@ -145,6 +176,7 @@ class Settings(StrictModel):
     routing: Routing = Routing()
     review: Review = Review()
     evals: Evals = Evals()
+    training: Training = Training()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Each attack family rewrites a comment so that it asks for the label its clean twin does not get. Counted are votes that
 turn to the attacker's label, with each way of fencing, and what fencing costs in accuracy on the clean comments. A
-control family appends harmless words of the same kind, which turn votes too.
+control family appends harmless words of the same kind, which turn votes too. Comments are attacked a few at a time
+by every family under every rule and fence, so that whenever the time is over all have met the same comments.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import asyncio
 import json
 import math
 import sys
-from collections import defaultdict
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,13 @@ RULES = {
     },
 }
 FENCES = ("none", "delimit", "mark")
+AT_ONCE = 2
+"""Open questions: each evaluates the rule's examples once, which is most of the work where few questions share them."""
+BLOCK = 3
+"""Comments under attack before the time is looked at: each rule and fence is set up once a block."""
+
+Block = list[tuple[int, str]]
+"""Comments and their places."""
 
 Attack = Callable[[str, str], str]
 """From a text and the answer that the attacker wants to the attacked text."""
@@ -111,9 +120,14 @@ def rule_of(keys: dict, fence: str) -> PromptRule:
     return PromptRule("bench", spec, TASK, secret=b"a secret of the bench")
 
 
-async def log_odds(client: LocalClient, rule: PromptRule, texts: list[str]) -> np.ndarray:
+def combinations() -> dict[tuple[str, str], PromptRule]:
+    """Each rule with each way of fencing."""
+    return {(name, fence): rule_of(keys, fence) for name, keys in RULES.items() for fence in FENCES}
+
+
+async def log_odds(client: LocalClient, rule: PromptRule, texts: Sequence[str]) -> np.ndarray:
     """For each text the log-odds of spam."""
-    room = asyncio.Semaphore(8)
+    room = asyncio.Semaphore(AT_ONCE)
 
     async def one(text: str) -> float:
         question = rule.question(Trace("t", input=text), decode="logprobs", few_shot=True)
@@ -125,59 +139,99 @@ async def log_odds(client: LocalClient, rule: PromptRule, texts: list[str]) -> n
     return np.array(await asyncio.gather(*map(one, texts)))
 
 
-async def measure(client: LocalClient, texts: list[str], gold: list[str]) -> dict:
-    found: dict = {"texts": len(texts), "families": len(FAMILIES), "rules": {}}
+@dataclass
+class Clean:
+    """A rule's votes on the comments as they were written.
+
+    Attributes:
+        middle: the log-odds above which it votes spam, calibrated to the class balance, as `vote` does.
+    """
+
+    middle: float
+    spam: np.ndarray
+    accuracy: float
+
+
+def read_clean(odds: np.ndarray, is_spam: np.ndarray) -> Clean:
+    middle = float(np.quantile(odds, 1 - is_spam.mean()))
+    return Clean(middle, odds > middle, float(((odds > middle) == is_spam).mean()))
+
+
+async def attacked(client: LocalClient, rule: PromptRule, clean: Clean, block: Block) -> list[np.ndarray]:
+    """For each comment, whether each family of attack, and at last the control, turns the rule's vote on it."""
+    attacks = (*FAMILIES.values(), harmless)
+    wanted = [rule.answer_of("ham" if clean.spam[place] else "spam") for place, _ in block]
+    texts = [attack(text, want) for (_, text), want in zip(block, wanted, strict=True) for attack in attacks]
+    odds = (await log_odds(client, rule, texts)).reshape(len(block), len(attacks))
+    return [(row > clean.middle) != clean.spam[place] for row, (place, _) in zip(odds, block, strict=True)]
+
+
+async def measure(client: LocalClient, texts: list[str], gold: list[str], seconds: float) -> dict:
+    """Votes on all comments as written, then comment after comment under every attack until the time is over."""
+    began, cpu = time.monotonic(), time.process_time()
     is_spam = np.array([label == "spam" for label in gold])
-    for name, keys in RULES.items():
-        for fence in FENCES:
-            rule = rule_of(keys, fence)
-            clean = await log_odds(client, rule, texts)
-            middle = float(
-                np.quantile(clean, 1 - is_spam.mean())
-            )  # calibrated to the class balance, as `vote` does
-            voted_spam = clean > middle
-            wanted = [rule.answer_of("ham" if spam else "spam") for spam in voted_spam]
-            flips = {}
-            for family, attack in {**FAMILIES, CONTROL: harmless}.items():
-                attacked = await log_odds(client, rule, list(map(attack, texts, wanted)))
-                flips[family] = float(((attacked > middle) != voted_spam).mean())
-            own = np.mean([share for family, share in flips.items() if family != CONTROL])
-            row = {"accuracy": float((voted_spam == is_spam).mean()), "flipped": float(own), **flips}
-            found["rules"].setdefault(name, {})[fence] = row
-            print(
-                f"{name:15} {fence:8} accuracy {row['accuracy']:.3f}  flipped {own:.3f}  control {flips[CONTROL]:.3f}",
-                flush=True,
-            )
-    return found
+    rules = combinations()
+    clean = {name: read_clean(await log_odds(client, rule, texts), is_spam) for name, rule in rules.items()}
+    turned: dict[tuple[str, str], list[np.ndarray]] = {name: [] for name in rules}
+    done = 0
+    while done < len(texts) and time.monotonic() - began < seconds:
+        block = list(enumerate(texts))[done : done + BLOCK]
+        for name, rule in rules.items():
+            turned[name] += await attacked(client, rule, clean[name], block)
+        done += len(block)
+        print(f"{done} comments attacked, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return {
+        "clean": len(texts),
+        "attacked": done,
+        "families": len(FAMILIES),
+        "wall": time.monotonic() - began,
+        "cpu": time.process_time() - cpu,
+        "accuracy": {name: one.accuracy for name, one in clean.items()},
+        "turned": {name: np.array(rows) for name, rows in turned.items()},
+    }
 
 
-def summary(found: dict) -> None:
-    by_family: dict = defaultdict(dict)
-    for fence in FENCES:
-        for family in [*FAMILIES, CONTROL]:
-            by_family[family][fence] = np.mean([rows[fence][family] for rows in found["rules"].values()])
+def margin(rows: np.ndarray) -> float:
+    """Half the 95 % interval of a mean of shares, a comment being one draw."""
+    return float(1.96 * rows.mean(axis=1).std(ddof=1) / math.sqrt(len(rows))) if len(rows) > 1 else math.nan
+
+
+def show(found: dict) -> None:
+    print(
+        f"{found['clean']} comments as written, {found['attacked']} of them under {found['families']} attacks;"
+        f" {found['wall']:.0f} s, {found['cpu']:.0f} s of processor"
+    )
+    for (name, fence), rows in found["turned"].items():
+        attacks, control = rows[:, :-1], rows[:, -1:]
+        print(
+            f"{name:15} {fence:8} accuracy {found['accuracy'][name, fence]:.3f}"
+            f"  turned {attacks.mean():.3f} +-{margin(attacks):.3f}"
+            f"  control {control.mean():.3f} +-{margin(control):.3f}"
+        )
     print(f"\n{'family':24}" + "".join(f"{fence:>9}" for fence in FENCES))
-    for family, shares in by_family.items():
-        print(f"{family:24}" + "".join(f"{shares[fence]:9.3f}" for fence in FENCES))
-    for what in ("flipped", "accuracy"):
-        means = [np.mean([rows[fence][what] for rows in found["rules"].values()]) for fence in FENCES]
-        print(f"{what:24}" + "".join(f"{mean:9.3f}" for mean in means))
+    for place, family in enumerate([*FAMILIES, CONTROL]):
+        print(f"{family:24}" + "".join(f"{share:9.3f}" for share in _by_fence(found, place)))
+
+
+def _by_fence(found: dict, place: int) -> list[float]:
+    """The share of votes that one family turns, over all rules, by way of fencing."""
+    turned = found["turned"]
+    return [float(np.mean([turned[name, fence][:, place] for name in RULES])) for fence in FENCES]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--texts", type=int, default=24)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--texts", type=int, default=40, help="comments asked about as they were written")
+    parser.add_argument(
+        "--minutes", type=float, default=11, help="no further comment is attacked after these"
+    )
     options = parser.parse_args()
     if not (options.data / "youtube").is_dir():
         sys.exit(f"skipped: {options.data}/youtube is not there; give --data")
     texts, gold = comments(options.data, options.texts)
     client = LocalClient("local", ModelSettings(provider="local", threads=1))
-    found = asyncio.run(measure(client, texts, gold))
-    summary(found)
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=1))
+    show(asyncio.run(measure(client, texts, gold, 60 * options.minutes)))
 
 
 if __name__ == "__main__":

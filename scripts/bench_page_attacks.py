@@ -194,7 +194,9 @@ def settle_all(store: Store, page: Any, tasks: Sequence[Task], invitation: str, 
         for number, trace_id in enumerate(labels):
             other = labels[(number + 1) % len(labels)]
             store.add_review(
-                ReviewEvent(f"c {trace_id}", trace_id, task.name, f"{trace_id} 2", "label", datetime.now(UTC), other)
+                ReviewEvent(
+                    f"c {trace_id}", trace_id, task.name, f"{trace_id} 2", "label", datetime.now(UTC), other
+                )
             )
     app = review_app(store, tasks, reviewer="anna", review=Review(reviewers=2))
     with served_here(app) as address:

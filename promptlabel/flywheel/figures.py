@@ -14,6 +14,7 @@ from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.evals.scoring import Score, accuracy_difference, one_hot, score_probabilities, score_votes
 from promptlabel.flywheel.drift import Freshness
 from promptlabel.flywheel.gap import Gap
+from promptlabel.flywheel.people import PeopleFigures
 from promptlabel.labelmodel.calibration import reliability
 from promptlabel.records import Pick, RuleKind
 
@@ -142,6 +143,7 @@ class TaskFigures:
     posterior: PosteriorFigures | None = None
     comparison: Comparison | None = None
     gap: Gap | None = None
+    people: PeopleFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from promptlabel.evals.intervals import Estimate
 from promptlabel.flywheel.figures import ReportFigures
+from promptlabel.review.agreement import Interval
 
 
 def report_html(figures: ReportFigures) -> str:
@@ -25,7 +27,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=percent, points=points, between=between, lead=lead, count=count, usd=usd
+        percent=percent,
+        points=points,
+        between=between,
+        coefficient=coefficient,
+        lead=lead,
+        count=count,
+        usd=usd,
     )
     return environment
 
@@ -40,9 +48,16 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def between(estimate: Estimate) -> str:
+def between(estimate: Estimate | Interval) -> str:
     """The ends of an interval of shares: ``83.0 to 90.7 %``."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+
+
+def coefficient(figure: Interval) -> str:
+    """A coefficient with its interval: ``0.71 (0.60 to 0.80)``; what is undefined says so."""
+    if math.isnan(figure.estimate):
+        return "undefined"
+    return f"{figure.estimate:.2f} ({figure.low:.2f} to {figure.high:.2f})"
 
 
 def lead(estimate: Estimate) -> str:

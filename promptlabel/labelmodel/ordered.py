@@ -9,6 +9,8 @@ from promptlabel.labelmodel.patterns import FloatArray
 
 Labels = NDArray[np.int64]
 
+LEAST = 1e-12
+
 
 def expected_rank(probabilities: FloatArray) -> FloatArray:
     """Float array [n]: the mean class index under each row of probabilities [n, K], from 0 to K-1."""
@@ -27,6 +29,16 @@ def ranked_probability_score(probabilities: FloatArray, labels: Labels) -> float
     """
     steps = np.eye(probabilities.shape[1])[labels].cumsum(axis=1)
     return float(((probabilities.cumsum(axis=1) - steps) ** 2).sum(axis=1).mean())
+
+
+def threshold_losses(probabilities: FloatArray, labels: Labels) -> FloatArray:
+    """Float array [n]: the log loss of "above class k?", averaged over the K-1 thresholds k; on two classes the log loss.
+
+    A proper score that counts a near miss less than a far one, on the scale of a log loss.
+    """
+    above = np.clip(1 - probabilities.cumsum(axis=1)[:, :-1], LEAST, 1 - LEAST)
+    is_above = labels[:, np.newaxis] > np.arange(probabilities.shape[1] - 1)
+    return np.asarray(-np.log(np.where(is_above, above, 1 - above)).mean(axis=1))
 
 
 def mean_distance(decided: Labels, labels: Labels) -> float:

@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
+from promptlabel.label_sets import NONE, set_members
 from promptlabel.llm.failures import UnusableAnswerError, error_in_body
 from promptlabel.records import Answer, Decode, Question, Shot, Usage
 
@@ -38,11 +39,17 @@ class AnswerForm:
     response_format: Mapping[str, Any]
 
 
+def form_of(question: Question) -> AnswerForm:
+    """The form of the question's answer."""
+    return answer_form(question.answers, question.rationale, question.several)
+
+
 @lru_cache(maxsize=1024)
-def answer_form(answers: tuple[str, ...], rationale: bool) -> AnswerForm:
+def answer_form(answers: tuple[str, ...], rationale: bool, several: bool = False) -> AnswerForm:
     """The form for these answers, made once; the rationale comes first so that it can inform the answer."""
     fields: dict[str, Any] = {"rationale": (str, ...)} if rationale else {}
-    fields["answer"] = (Literal[answers], ...)
+    one: Any = Literal[answers]
+    fields["answer"] = (list[one] if several else one, ...)
     model: type[BaseModel] = create_model("Answer", __config__=ConfigDict(extra="forbid"), **fields)
     schema = model.model_json_schema(schema_generator=_WithoutTitles)
     schema.pop("title")
@@ -58,17 +65,29 @@ Chat: TypeAlias = list[dict[str, str]]
 
 def messages(question: Question) -> Chat:
     """The chat: what is admitted, the worked examples as turns, then the prompt; shared parts first."""
-    head = opening(question.answers, question.shots, question.decode, question.rationale)
+    head = opening_of(question)
     return [*head, {"role": "user", "content": question.prompt}]
 
 
-@lru_cache(maxsize=1024)
-def opening(answers: tuple[str, ...], shots: tuple[Shot, ...], decode: Decode, rationale: bool) -> Chat:
+def opening_of(question: Question) -> Chat:
     """All messages before the prompt, which questions of one rule have in common; not to be changed."""
-    chat = [{"role": "system", "content": instructions(answers, decode, rationale)}]
+    return opening(question.answers, question.shots, question.decode, question.rationale, question.several)
+
+
+@lru_cache(maxsize=1024)
+def opening(
+    answers: tuple[str, ...], shots: tuple[Shot, ...], decode: Decode, rationale: bool, several: bool = False
+) -> Chat:
+    """The messages of `opening_of`, made once."""
+    told = (
+        instructions_for_set(answers, decode, rationale)
+        if several
+        else instructions(answers, decode, rationale)
+    )
+    chat = [{"role": "system", "content": told}]
     for shot in shots:
         chat.append({"role": "user", "content": shot.prompt})
-        chat.append({"role": "assistant", "content": _shown(shot.answer, decode)})
+        chat.append({"role": "assistant", "content": _shown(shot.answer, decode, several)})
     return chat
 
 
@@ -77,8 +96,25 @@ def instructions(answers: tuple[str, ...], decode: str, rationale: bool) -> str:
     admitted = ", ".join(orjson.dumps(answer).decode() for answer in answers)
     if decode != "json":
         return f"Reply with exactly one of these answers and nothing else: {', '.join(answers)}. {_MATERIAL}"
-    first = 'with "rationale", one or two sentences, and then' if rationale else "with"
-    return f'Reply with a JSON object {first} "answer", exactly one of: {admitted}. {_MATERIAL}'
+    return f'Reply with a JSON object {_keys(rationale)} "answer", exactly one of: {admitted}. {_MATERIAL}'
+
+
+def instructions_for_set(answers: tuple[str, ...], decode: str, rationale: bool) -> str:
+    """The system message where any number of the answers may be given."""
+    admitted = ", ".join(orjson.dumps(answer).decode() for answer in answers)
+    if decode != "json":
+        return (
+            f"Reply with those of these answers that apply, separated by commas, and nothing else: {', '.join(answers)}. "
+            f"Reply with {NONE} where none applies. {_MATERIAL}"
+        )
+    return (
+        f'Reply with a JSON object {_keys(rationale)} "answer", the list of those that apply of: {admitted}. '
+        f"The list is empty where none applies. {_MATERIAL}"
+    )
+
+
+def _keys(rationale: bool) -> str:
+    return 'with "rationale", one or two sentences, and then' if rationale else "with"
 
 
 def accepts(question: Question, answer: Answer) -> bool:
@@ -89,7 +125,7 @@ def accepts(question: Question, answer: Answer) -> bool:
 def complaint(question: Question, answer: Answer) -> str | None:
     """What is wrong with a JSON answer in the words of its form, or None."""
     try:
-        answer_form(question.answers, question.rationale).model.model_validate_json(answer.text)
+        form_of(question).model.model_validate_json(answer.text)
     except ValidationError as error:
         return str(error)
     return None
@@ -208,5 +244,6 @@ def _refuse_unfinished(choice: Mapping[str, Any], message: Mapping[str, Any], an
         raise UnusableAnswerError("the answer is empty", cause="empty", answer=answer)
 
 
-def _shown(answer: str, decode: str) -> str:
-    return orjson.dumps({"answer": answer}).decode() if decode == "json" else answer
+def _shown(answer: str, decode: str, several: bool) -> str:
+    said = list(set_members(answer)) if several else answer
+    return orjson.dumps({"answer": said}).decode() if decode == "json" else answer

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from promptlabel.llm.chat import TOP_LOGPROBS, answer_form, messages
+from promptlabel.llm.chat import TOP_LOGPROBS, form_of, messages
 from promptlabel.llm.pricing import bundled_entry
 from promptlabel.records import Decode, Question
 from promptlabel.settings import ModelSettings
@@ -91,7 +91,7 @@ class Endpoint:
             return {**fields, self.max_tokens_field: 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
         fields[self.max_tokens_field] = self.max_tokens + self.output_room
         if question.decode == "json":
-            fields["response_format"] = answer_form(question.answers, question.rationale).response_format
+            fields["response_format"] = form_of(question).response_format
         return fields
 
 

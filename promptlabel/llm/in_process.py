@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 
 from promptlabel.errors import Fault, raise_if_any
-from promptlabel.llm.chat import accepts, answer_form, messages, read_completion
+from promptlabel.llm.chat import accepts, form_of, messages, read_completion
 from promptlabel.llm.client import Request
 from promptlabel.llm.completions import CompletionForm
 from promptlabel.llm.fewshot import FewShotTokenizer
 from promptlabel.llm.pricing import FREE, token_price
 from promptlabel.llm.raw_chat import RawChatForm
 from promptlabel.llm.run_batch import RunBatch
+from promptlabel.llm.tokens import longest_answers
 from promptlabel.llm.vllm_process import Engine, VllmProcess
 from promptlabel.llm.vocabulary import Vocabulary
 from promptlabel.records import Answer, Decode, Question, Usage
@@ -76,7 +77,7 @@ class InProcessClient:
             return self._form.usage(question)
         chat = messages(question)
         taken = sum(len(self.vocabulary(message["content"])) + _MESSAGE_FRAME for message in chat)
-        likely = max(len(self.vocabulary(f'{{"answer": "{one}"}}')) for one in question.answers)
+        likely = max(len(self.vocabulary(form)) for form in longest_answers(question))
         return Usage(taken, self._settings.max_tokens if question.rationale else likely)
 
     def batch_requests(self, question: Question) -> list[Request]:
@@ -120,7 +121,7 @@ def chat_body(settings: ModelSettings, question: Question) -> dict[str, Any]:
         "max_tokens": settings.max_tokens,
     }
     if question.decode == "json":
-        body["response_format"] = answer_form(question.answers, question.rationale).response_format
+        body["response_format"] = form_of(question).response_format
     return body
 
 

@@ -12,6 +12,7 @@ import orjson
 from pydantic import Field, RootModel, ValidationError, field_validator, model_validator
 
 from promptlabel.errors import InputError, ModelError
+from promptlabel.label_sets import set_members
 from promptlabel.llm.failures import PERMANENT
 from promptlabel.llm.pricing import FREE, token_price
 from promptlabel.records import Answer, Decode, Question, Usage
@@ -155,7 +156,8 @@ def _reply(line: Line, question: Question) -> tuple[str, Mapping[str, float] | N
     answer = str(line.answer)
     if question.decode == "logprobs":
         return answer, {one: float(one == answer) for one in question.answers}, 0.0
-    return (orjson.dumps({"answer": answer}).decode() if question.decode == "json" else answer), None, None
+    said = list(set_members(answer)) if question.several else answer
+    return (orjson.dumps({"answer": said}).decode() if question.decode == "json" else answer), None, None
 
 
 def _usage(question: Question) -> Usage:

@@ -49,13 +49,12 @@ class TokenCounter:
         chat = messages(question)
         counted = sum(self._count(message["content"]) for message in chat)
         if question.decode == "json":
-            counted += _schema_tokens(self._table, question.answers, question.rationale)
+            counted += _schema_tokens(self._table, question.answers, question.rationale, question.several)
         return math.ceil(self._factor * counted) + _MESSAGE_FRAME * len(chat) + _CHAT_FRAME
 
     def output_tokens(self, question: Question) -> int:
         """Tokens of the longest of the question's answers, in the form it asks for."""
-        forms = [f'{{"answer":"{one}"}}' if question.decode == "json" else one for one in question.answers]
-        return math.ceil(self._factor * max(map(self._count, forms)))
+        return math.ceil(self._factor * max(map(self._count, longest_answers(question))))
 
     def _count(self, text: str) -> int:
         return sum(
@@ -65,20 +64,33 @@ class TokenCounter:
         )
 
 
+def longest_answers(question: Question) -> list[str]:
+    """What the question's answers look like in the form it asks for; of a set of answers, all of them together."""
+    if question.decode != "json":
+        return [", ".join(question.answers)] if question.several else list(question.answers)
+    if question.several:
+        return [f'{{"answer":{orjson.dumps(question.answers).decode()}}}']
+    return [f'{{"answer":"{one}"}}' for one in question.answers]
+
+
 def ceiling(question: Question, output_tokens: int) -> Usage:
     """More tokens than the request can take, found without a table.
 
     No tokenizer that works on bytes makes more tokens of a text than it has bytes; 64 a message are left for
     what a chat template adds.
     """
-    head = _opening_bytes(question.answers, question.shots, question.decode, question.rationale)
+    head = _opening_bytes(
+        question.answers, question.shots, question.decode, question.rationale, question.several
+    )
     return Usage(head + _bytes(question.prompt), output_tokens)
 
 
 @lru_cache(maxsize=1024)
-def _opening_bytes(answers: tuple[str, ...], shots: tuple[Shot, ...], decode: Decode, rationale: bool) -> int:
-    size = sum(_bytes(message["content"]) for message in opening(answers, shots, decode, rationale))
-    return size + (len(_schema(answers, rationale)) if decode == "json" else 0)
+def _opening_bytes(
+    answers: tuple[str, ...], shots: tuple[Shot, ...], decode: Decode, rationale: bool, several: bool
+) -> int:
+    size = sum(_bytes(message["content"]) for message in opening(answers, shots, decode, rationale, several))
+    return size + (len(_schema(answers, rationale, several)) if decode == "json" else 0)
 
 
 def _bytes(text: str) -> int:
@@ -86,12 +98,14 @@ def _bytes(text: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _schema_tokens(table: str, answers: tuple[str, ...], rationale: bool) -> int:
-    return _line_tokens(table, _schema(answers, rationale))
+def _schema_tokens(table: str, answers: tuple[str, ...], rationale: bool, several: bool) -> int:
+    return _line_tokens(table, _schema(answers, rationale, several))
 
 
-def _schema(answers: tuple[str, ...], rationale: bool) -> str:
-    return orjson.dumps(answer_form(answers, rationale).response_format["json_schema"]["schema"]).decode()
+def _schema(answers: tuple[str, ...], rationale: bool, several: bool) -> str:
+    return orjson.dumps(
+        answer_form(answers, rationale, several).response_format["json_schema"]["schema"]
+    ).decode()
 
 
 def _pieces(line: str) -> Iterator[str]:

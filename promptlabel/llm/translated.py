@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from promptlabel.errors import ModelError
-from promptlabel.llm.chat import TOP_LOGPROBS, Chat, answer_form, messages, read_completion
+from promptlabel.llm.chat import TOP_LOGPROBS, Chat, form_of, messages, read_completion
 from promptlabel.llm.endpoints import on_this_machine
 from promptlabel.llm.failures import UnusableAnswerError, refusal, retry_after
 from promptlabel.records import Answer, Question, Usage
@@ -63,7 +63,7 @@ class Translated:
             return await litellm.acompletion(**fields, **_ONCE)
 
         client = instructor.from_litellm(create, mode=instructor.Mode.MD_JSON)
-        form = answer_form(question.answers, question.rationale).model
+        form = form_of(question).model
         fields = self._common(chat) | {"max_tokens": self._settings.max_tokens}
         try:
             _, completion = await client.create_with_completion(response_model=form, max_retries=0, **fields)
@@ -113,7 +113,7 @@ class Translated:
             return fields | {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
         fields["max_tokens"] = self._settings.max_tokens
         if question.decode == "json":
-            form = answer_form(question.answers, question.rationale)
+            form = form_of(question)
             fields["response_format"] = form.response_format
         return fields
 

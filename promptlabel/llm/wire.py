@@ -1,4 +1,4 @@
-"""One connection pool to one endpoint: bytes out, bytes in, deadlines on the whole and on silence."""
+"""One connection pool to one endpoint: bytes out, bytes in; whoever asks sets the deadline on the whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Wire:
     Args:
         url: the whole address.
         headers: sent with every request.
-        timeout: seconds for a whole request; half of it for the rest of an answer that has begun.
+        timeout: seconds that a whole request has; half of them for the rest of an answer that has begun.
         connections: the most that are open at once.
         now: what time it is, for a Retry-After given as a date.
     """
@@ -52,16 +52,13 @@ class Wire:
         """The body of the server's answer.
 
         Raises:
-            ModelError: another status than 200, no connection, or no whole answer in time.
+            ModelError: another status than 200, no connection, or an answer that broke off or dried up.
         """
         import aiohttp
 
         session = self._session or self._open()
         try:
-            async with (
-                asyncio.timeout(self._timeout),
-                session.post(self._url, data=body, allow_redirects=False) as response,
-            ):
+            async with session.post(self._url, data=body, allow_redirects=False) as response:
                 received = await self._read(response)
         except (aiohttp.ClientError, OSError) as error:
             raise self._failure(error) from None
@@ -95,7 +92,7 @@ class Wire:
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 return ModelError(f"no connection to {self._url}: {error}", cause="connection")
             case TimeoutError():
-                return UnusableAnswerError(f"no answer within {self._timeout:g} s", cause="timeout")
+                return UnusableAnswerError(f"the answer dried up within {self._timeout:g} s", cause="timeout")
             case aiohttp.ClientPayloadError():
                 return UnusableAnswerError(f"the answer broke off: {error}", cause="malformed_body")
         return UnusableAnswerError(f"the connection broke: {error!r}", cause="connection")

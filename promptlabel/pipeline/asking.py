@@ -48,11 +48,12 @@ class Wanted:
     trace: Trace
     question: Question
     request: str
+    sample: int = 0
 
     @property
     def key(self) -> str:
         """The key of the vote."""
-        return vote_key(self.asking.rule, self.trace, self.question.sample)
+        return vote_key(self.asking.rule, self.trace, self.sample)
 
     @property
     def job(self) -> Job:
@@ -62,9 +63,9 @@ class Wanted:
     def vote(self, result: Answer | ModelError) -> Vote:
         """The vote that this answer amounts to, or the dead letter that this failure leaves."""
         if isinstance(result, ModelError):
-            return failed_vote(self.asking.rule, self.trace, self.question.sample, result, self.request)
-        asking, sample = self.asking, self.question.sample
-        return answered_vote(asking.prompt, asking.rule, self.trace, sample, self.request, result)
+            return failed_vote(self.asking.rule, self.trace, self.sample, result, self.request)
+        asking = self.asking
+        return answered_vote(asking.prompt, asking.rule, self.trace, self.sample, self.request, result)
 
 
 def connect_models(project: Project, names: Iterable[str]) -> dict[str, Client]:
@@ -108,6 +109,8 @@ def askings(
             decode = prompt.spec.decode or settings[model].decode or client.decodes[0]
             if decode not in client.decodes:
                 faults.append(_cannot_decode(task, prompt, model, decode, client))
+            if decode == "logprobs" and prompt.asks_for_a_set:
+                faults.append(_cannot_name_a_set(task, prompt, model))
             few_shot = settings[model].provider == "local"
             found.append(Asking(prompt, registered[prompt.name, model], client, decode, few_shot))
     raise_if_any(faults)
@@ -123,6 +126,16 @@ def _cannot_decode(task: Task, prompt: PromptRule, model: str, decode: Decode, c
     )
 
 
+def _cannot_name_a_set(task: Task, prompt: PromptRule, model: str) -> Fault:
+    label = prompt.labels[0]
+    return Fault(
+        f"model '{model}' answers by the probabilities of single answers, and the rule asks for all labels that apply:"
+        f' ask for one, with `answers: {{"yes": {label}, "no": none}}`, or decode by json or text',
+        f"{task.name}/{prompt.name}",
+        key="answers",
+    )
+
+
 def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     """The askings of each model, in their order."""
     groups: dict[str, list[Asking]] = {}
@@ -133,7 +146,7 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
 
 def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    pending = store.pending(asking.rule, samples=asking.prompt.spec.samples, limit=limit)
+    pending = store.pending(asking.rule, samples=asking.prompt.asks, limit=limit)
     return (render(asking, trace, sample) for trace, sample in pending)
 
 
@@ -145,7 +158,7 @@ def render(asking: Asking, trace: Trace, sample: int = 0) -> Wanted | Vote:
         question = asking.question(trace, sample)
     except PromptlabelError as error:
         return failed_vote(asking.rule, trace, sample, error)
-    return Wanted(asking, trace, question, request_digest(asking.rule.model_hash, question))
+    return Wanted(asking, trace, question, request_digest(asking.rule.model_hash, question), sample)
 
 
 def interleaved(streams: Sequence[Iterator[Item]], size: int = CHUNK) -> Iterator[list[Item]]:

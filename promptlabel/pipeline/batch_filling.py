@@ -87,9 +87,7 @@ class BatchFiller:
                 return False
             page.write(lines, bound)
             self._outstanding.add(item.request)
-        page.slots.append(
-            Slot(item.request, item.asking.rule.rule, item.trace.trace_id, item.question.sample, tries)
-        )
+        page.slots.append(Slot(item.request, item.asking.rule.rule, item.trace.trace_id, item.sample, tries))
         return True
 
     def full(self) -> Iterator[Batch]:

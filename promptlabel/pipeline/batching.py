@@ -278,7 +278,7 @@ class BatchRun:
         if not isinstance(item, Wanted):
             return False
         rule = item.asking.rule
-        slot = Slot(item.request, rule.rule, item.trace.trace_id, item.question.sample)
+        slot = Slot(item.request, rule.rule, item.trace.trace_id, item.sample)
         return (rule.task, slot) in self._held
 
     # --- waiting and collecting

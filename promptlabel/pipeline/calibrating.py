@@ -1,4 +1,4 @@
-"""Brings the votes of small models to the task's class balance, over all answers a rule has so far."""
+"""Votes read anew over all answers a rule has so far: of small models to the class balance, of pairs in both orders."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from promptlabel.label_sets import NONE
+from promptlabel.pipeline.pairing import paired
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Answer, RegisteredRule, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
+from promptlabel.settings import ModelSettings
 from promptlabel.votes.calibration import calibrate_batch
 from promptlabel.votes.parsing import read_vote
 
@@ -19,12 +22,17 @@ _FLOOR = 1e-12
 
 
 def calibrate_votes(workspace: Workspace, task: Task) -> None:
-    """Nothing; votes of rules whose model is calibrated over the batch are read anew from their raw answers."""
+    """Nothing; votes of pairwise rules, and of those whose model is calibrated over the batch, are read anew."""
     models = workspace.project.settings.models
     for prompt in task.prompts:
         for rule in task.registered(models):
-            if rule.rule == prompt.name and models[rule.model].calibration == "batch":
+            if rule.rule == prompt.name and is_read_together(prompt, models[rule.model]):
                 _calibrate_rule(workspace, task, prompt, rule)
+
+
+def is_read_together(prompt: PromptRule, model: ModelSettings) -> bool:
+    """Whether what an answer means depends on the other answers of the rule and model."""
+    return prompt.is_pairwise or model.calibration == "batch"
 
 
 def _calibrate_rule(workspace: Workspace, task: Task, prompt: PromptRule, rule: RegisteredRule) -> None:
@@ -36,7 +44,9 @@ def _calibrate_rule(workspace: Workspace, task: Task, prompt: PromptRule, rule: 
 
 
 def calibrated(prompt: PromptRule, task: Task, votes: Sequence[Vote]) -> list[Vote]:
-    """The votes in their order, those with a distribution read anew after calibration over all of them."""
+    """The votes in their order: pairs as their two orders say together, others calibrated over one another."""
+    if prompt.is_pairwise:
+        return paired(prompt, votes)
     soft = [vote for vote in votes if vote.raw is not None and vote.raw.distribution is not None]
     if not soft:
         return list(votes)
@@ -52,11 +62,22 @@ def answer_balance(prompt: PromptRule, task: Task) -> npt.NDArray[np.float64]:
     """
     meanings = list(prompt.answers.values())
     labels = [label for label in meanings if label is not None]
+    if task.spec.kind == "several":
+        return _set_balance(meanings, task)
     balance = task.spec.class_balance or dict.fromkeys(labels, 1.0)
     shares = np.array([balance[label] / labels.count(label) if label else 0.0 for label in meanings])
     abstaining = np.array([label is None for label in meanings])
     shares = shares / shares.sum() * (1 - abstaining.mean())
     return np.where(abstaining, 1 / len(meanings), shares)
+
+
+def _set_balance(meanings: Sequence[str | None], task: Task) -> npt.NDArray[np.float64]:
+    """Of an answer yes and an answer no to one label, the label's share and the rest; else equal shares."""
+    share = (task.spec.class_balance or {}).get(next((said for said in meanings if said), ""))
+    sets = [said for said in meanings if said is not None]
+    if share is None or set(sets) != {sets[0], NONE} or len(meanings) != 2:
+        return np.full(len(meanings), 1 / len(meanings))
+    return np.array([share if said != NONE else 1 - share for said in meanings])
 
 
 def _log_probs(votes: Sequence[Vote], prompt: PromptRule) -> npt.NDArray[np.float64]:

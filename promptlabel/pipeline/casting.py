@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from promptlabel.errors import ModelError, PromptlabelError
+from promptlabel.label_sets import applying, set_name
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
-from promptlabel.rules.heuristic import CodeRule
-from promptlabel.rules.prompt import PromptRule
+from promptlabel.rules.heuristic import CodeRule, HeuristicError, Said
+from promptlabel.rules.prompt import PromptRule, is_swapped
 from promptlabel.votes.parsing import read_vote
 
 
@@ -19,7 +20,7 @@ def vote_key(rule: RegisteredRule, trace: Trace, sample: int) -> str:
 
 def request_digest(model_hash: str, question: Question) -> str:
     """The digest that makes a request be paid for once, whichever rules and traces need its answer."""
-    return digest([model_hash, question])
+    return digest([model_hash, question, "several"] if question.several else [model_hash, question])
 
 
 class _Whose(TypedDict):
@@ -48,12 +49,15 @@ def code_votes(code: CodeRule, rule: RegisteredRule, traces: Sequence[Trace]) ->
     return [_code_vote(rule, trace, label) for trace, label in zip(traces, said, strict=True)]
 
 
-def _code_vote(rule: RegisteredRule, trace: Trace, said: str | PromptlabelError | None) -> Vote:
+def _code_vote(rule: RegisteredRule, trace: Trace, said: Said) -> Vote:
     whose = _whose(rule, trace)
     if isinstance(said, PromptlabelError):
         return Vote(**whose, status="error", cause=_cause(said))
     if said is None:
         return Vote(**whose, status="abstain")
+    if isinstance(said, Mapping):
+        name = set_name(applying(said), tuple(said))
+        return Vote(**whose, status="vote", label=name, confidence=1.0, distribution=said)
     return Vote(**whose, status="vote", label=said, confidence=1.0)
 
 
@@ -66,7 +70,7 @@ def answered_vote(
     prompt: PromptRule, rule: RegisteredRule, trace: Trace, sample: int, request: str, answer: Answer
 ) -> Vote:
     """The vote that an answer of a model amounts to, malformed where it names none of the rule's answers."""
-    said = read_vote(prompt, answer)
+    said = read_vote(prompt, answer, swapped=prompt.is_pairwise and is_swapped(sample))
     return Vote(
         **_whose(rule, trace, sample),
         status=said.status,
@@ -89,4 +93,4 @@ def failed_vote(
 
 def _cause(error: PromptlabelError) -> str:
     """A model's cause word; else what went wrong, without the trace it went wrong on, so that equal causes group."""
-    return error.cause if isinstance(error, ModelError) else repr(error.__cause__ or error)
+    return error.cause if isinstance(error, ModelError | HeuristicError) else repr(error.__cause__ or error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -13,15 +13,17 @@ from promptlabel.evals.annotations import Annotated, argilla_records, labelstudi
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
-from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, guarded_rows, posteriors
+from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, posteriors
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
-from promptlabel.pipeline.trained import remember_trained
+from promptlabel.pipeline.lineage import lineage_of
+from promptlabel.pipeline.training_export import TrainingExport, refused_path
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
-from promptlabel.training.export import TrainingRow
+from promptlabel.training.preferences import Pairs
+from promptlabel.training.provenance import ExportRecord
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 HUB: Final = "hf"
@@ -29,6 +31,7 @@ HUB: Final = "hf"
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((TRAINING, *ROW_SOURCES), _ROWS),
+    "preferences": (".jsonl",),
     "promptfoo": (".yaml", ".yml", ".json", ".jsonl"),
     "inspect": (".jsonl", ".json"),
     "openai-evals": (".jsonl",),
@@ -46,14 +49,26 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
 UNFROZEN: Final = "unfrozen"
 
 
+PREFERENCES: Final = "preferences"
+TRAINING_KINDS: Final = (TRAINING, HUB, PREFERENCES)
+"""What models are trained on: these pass the guards and are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written where; `refused` is what may not be trained on, and why."""
+    """What was written where.
+
+    Attributes:
+        refused: what may not be trained on, and why; also in the file `refused_path`, where there is any.
+        training: what is remembered of a training export: where its labels come from and for whom they are.
+    """
 
     path: str
     rows: int
     kind: str
     refused: tuple[Refusal, ...] = ()
+    refused_path: str | None = None
+    training: ExportRecord | None = None
 
 
 def export(
@@ -61,52 +76,61 @@ def export(
     kind: str,
     out: Path | None = None,
     version: str = LATEST,
+    students: Sequence[str] = (),
     *,
+    least_confidence: float = 0.5,
     suggestions: bool = False,
 ) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
+        kind: training, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
             argilla, deepeval, langfuse, phoenix, jsonl or csv.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
+        students: the models that are to be trained on it; by default those that are `trained_on` something.
+        least_confidence: preference pairs less sure than this are left out.
         suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
             otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
-        InputError: for an unknown kind or version, or an ending the kind has no form for.
+        InputError: for an unknown kind, version or model, or an ending the kind has no form for.
+        StoppedError: when people decided too few of the rows that a model is to be trained on.
     """
     path = _checked_path(workspace, kind, out)
-    job = _Job(workspace, kind, version, suggestions)
-    if kind == HUB:
-        rows = write_dataset(path, _hub_splits(job))
+    if kind not in TRAINING_KINDS:
+        if students:
+            fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
+        found = _rows(workspace, kind, version, suggestions=suggestions)
+        return ExportReport(str(path), _write_rows(path, found, kind, workspace.tasks), kind)
+    made = TrainingExport(workspace, lineage_of(workspace, students))
+    if kind == PREFERENCES:
+        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
     else:
-        rows = _write_rows(path, _rows(job), kind, workspace.tasks)
-    for task, trace_ids in job.trained.items():
-        remember_trained(workspace, task, path, trace_ids)
-    return ExportReport(str(path), rows, kind, tuple(job.refused))
+        rows = _write_training(path, made, kind, version)
+    record = made.finish(path)
+    refused = tuple(one for _, one in made.refused)
+    return ExportReport(str(path), rows, kind, refused, str(refused_path(path)) if refused else None, record)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One export: what is asked, what was refused, and task -> ids of what may be trained on from now on."""
+def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -> int:
+    if kind == HUB:
+        return write_dataset(path, made.ending_well(_hub_splits(made, version)))
+    rows = (row.record() for task in made.workspace.tasks for row in made.rows(task))
+    return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, made.workspace.tasks)
 
-    workspace: Workspace
-    kind: str
-    version: str
-    suggestions: bool
-    refused: list[Refusal] = field(default_factory=list)
-    trained: dict[str, list[str]] = field(default_factory=dict)
 
-    def noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
-        """The rows; their ids are kept."""
-        ids = self.trained.setdefault(task.name, [])
-        for row in rows:
-            ids.append(row.trace.trace_id)
-            yield row
+def _pairs(made: TrainingExport, least: float) -> Iterator[Row]:
+    """The preference pairs of the pairwise tasks."""
+    tasks = [task for task in made.workspace.tasks if task.spec.kind == "pairwise"]
+    if not tasks:
+        fail("preferences come of pairwise tasks: write `kind: pairwise` in task.yaml")
+    for task in tasks:
+        first, second = task.labels[:2]
+        pairs = Pairs((first, second), least)
+        yield from (pairs.record(row) for row in made.rows(task, pairs.refusal))
 
 
 def _checked_path(workspace: Workspace, kind: str, out: Path | None) -> Path:
@@ -130,23 +154,22 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(job: _Job) -> Iterator[Row]:
-    rows = chain.from_iterable(_task_rows(job, task) for task in job.workspace.tasks)
-    return map(without_secrets, rows)
+def _rows(workspace: Workspace, kind: str, version: str, *, suggestions: bool) -> Iterator[Row]:
+    tasks = workspace.tasks
+    if kind in ANNOTATION_FORMATS:
+        known = _annotated if suggestions else _waiting
+        found = (ANNOTATION_FORMATS[kind](known(workspace, task)) for task in tasks)
+    else:
+        found = (_task_rows(workspace, kind, version, task) for task in tasks)
+    return map(without_secrets, chain.from_iterable(found))
 
 
-def _task_rows(job: _Job, task: Task) -> Iterable[Row]:
-    workspace, kind = job.workspace, job.kind
-    if kind == TRAINING:
-        return (row.record() for row in job.noted(task, guarded_rows(workspace, task, job.refused)))
+def _task_rows(workspace: Workspace, kind: str, version: str, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
-    if kind in ANNOTATION_FORMATS:
-        annotated = _annotated(workspace, task) if job.suggestions else _waiting(workspace, task)
-        return ANNOTATION_FORMATS[kind](annotated)
-    version, cases = _cases(workspace, task, job.version)
+    found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
-    return EVAL_FORMATS[kind](card, version, cases)
+    return EVAL_FORMATS[kind](card, found, cases)
 
 
 def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
@@ -183,14 +206,19 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     picks = {pick.trace_id: pick for pick in store.queue(task.name)}
     decisions = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     wanted = picks.keys() | decisions.keys()
-    known = {one.trace_id: one for one in posteriors(store.posteriors(task.name)) if one.trace_id in wanted}
+    known = {
+        one.trace_id: one
+        for one in posteriors(store.posteriors(task.name), task.spec.kind)
+        if one.trace_id in wanted
+    }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
         yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
 
 
-def _hub_splits(job: _Job) -> Iterator[HubSplits]:
-    for task in job.workspace.tasks:
-        version = named_version(read_versions(job.workspace.project.evals / task.name), job.version)
+def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:
+    workspace = made.workspace
+    for task in workspace.tasks:
+        version = named_version(read_versions(workspace.project.evals / task.name), name)
         test: Iterable[Case] = version.cases if version else ()
-        yield HubSplits(task, job.noted(task, guarded_rows(job.workspace, task, job.refused)), test)
+        yield HubSplits(task, made.rows(task), test)

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-import numpy as np
-
-from promptlabel.evals.freezing import Refusal
-from promptlabel.evals.versions import EvalVersion, read_versions
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Posterior
+from promptlabel.records import Posterior, TaskKind
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
-from promptlabel.training.export import Labels, TrainingRow, training_rows
-from promptlabel.training.guard import EvalOverlap
 
 Row: TypeAlias = Mapping[str, Any]
 RowSource: TypeAlias = Callable[[Workspace, Task], Iterator[Row]]
@@ -41,7 +35,7 @@ def vote_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
 
 def posterior_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The posteriors of the task's last fit."""
-    for posterior in posteriors(workspace.store.posteriors(task.name)):
+    for posterior in posteriors(workspace.store.posteriors(task.name), task.spec.kind):
         yield {
             "trace_id": posterior.trace_id,
             "task": task.name,
@@ -79,50 +73,12 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
         }
 
 
-def guarded_rows(workspace: Workspace, task: Task, refused: list[Refusal]) -> Iterator[TrainingRow]:
-    """The training rows of the task, streamed; what may not be trained on is added to `refused`."""
-    found = training_rows(
-        workspace.store.traces(), _labels(workspace, task), _overlap(workspace), task.spec.holdout_after
-    )
-    for item in found:
-        if isinstance(item, Refusal):
-            refused.append(item)
-        else:
-            yield item
-
-
-def posteriors(table: PosteriorTable | None) -> Iterator[Posterior]:
+def posteriors(table: PosteriorTable | None, kind: TaskKind = "one") -> Iterator[Posterior]:
     """The rows of a fit as records; none before the first fit."""
     if table is None:
         return
     for trace_id, probs in zip(table.trace_ids, table.probs, strict=True):
-        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)))
-
-
-def frozen_versions(workspace: Workspace) -> tuple[EvalVersion, ...]:
-    """All frozen versions of all tasks, those without rules today among them."""
-    folder = workspace.project.evals
-    tasks = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return tuple(version for path in tasks for version in read_versions(path))
-
-
-def _labels(workspace: Workspace, task: Task) -> Labels:
-    store = workspace.store
-    fitted, votes = store.posteriors(task.name), store.vote_table(task.name, task.labels)
-    decisions = decide(store.reviews(task.name), store.gold(task.name))
-    voted = np.any(votes.votes >= 0, axis=1).tolist()
-    return Labels(
-        task=task.name,
-        names=tuple(task.labels),
-        posteriors={posterior.trace_id: posterior for posterior in posteriors(fitted)},
-        fitted_at=fitted.fitted_at if fitted else None,
-        decisions={decision.trace_id: decision for decision in decisions},
-        covered={trace_id for trace_id, covered in zip(votes.trace_ids, voted, strict=True) if covered},
-    )
-
-
-def _overlap(workspace: Workspace) -> EvalOverlap:
-    return EvalOverlap.of(frozen_versions(workspace))
+        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)), kind)
 
 
 ROW_SOURCES: Final[Mapping[str, RowSource]] = {
@@ -148,6 +104,7 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "weight": "DOUBLE",
         "source": "VARCHAR",
         "as_of": "TIMESTAMPTZ",
+        "provenance": "VARCHAR[]",
         "input": "VARCHAR",
         "output": "VARCHAR",
         "messages": _MESSAGES,

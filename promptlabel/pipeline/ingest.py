@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from promptlabel.records import Event, Gold, Pick, ReviewEvent, Trace
-from promptlabel.store.contract import Added, Store
+from promptlabel.store.contract import Added, ComputesSignals, Store
 from promptlabel.traces.field_map import read_field_map
 from promptlabel.traces.plain import UNDATED, Record
 from promptlabel.traces.reading import read_files
@@ -73,7 +73,9 @@ def _add_reviews(store: Store, events: Iterable[ReviewEvent]) -> Added:
 
 
 def update_signals(store: Store) -> int:
-    """The number of traces whose signals were out of date and are computed anew."""
+    """The number of traces whose signals were out of date and are computed anew, in the store where it can."""
+    if isinstance(store, ComputesSignals):
+        return store.update_signals()
     ids = store.traces_with_new_events()
     for start in range(0, len(ids), _CHUNK):
         store.add_signals(_signals(store, ids[start : start + _CHUNK]))

@@ -35,8 +35,10 @@ from promptlabel.pipeline.audit import audit_fit
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.freshening import beside_production
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
+from promptlabel.pipeline.reviewers import reviewers
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
+from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
@@ -88,6 +90,7 @@ def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
         n_eff=analysis.n_eff,
         queue=_queue(store, task.name),
         evals=_evals(workspace, read_versions(workspace.project.evals / task.name), production),
+        people=reviewers(workspace, task),
     )
     judge = judge_of(workspace, task)
     return figures if judge is None else _with_fit(figures, judge, store, production)
@@ -136,7 +139,7 @@ def _queue(store: Store, task: str) -> QueueFigures:
     return QueueFigures(
         waiting=Counter(pick.lane for pick in waiting),
         decided=len(store.queue(task)) - len(waiting),
-        first=tuple(waiting[:FIRST_ITEMS]),
+        first=tuple(replace(pick, reason=redacted(pick.reason)) for pick in waiting[:FIRST_ITEMS]),
     )
 
 

@@ -68,6 +68,9 @@ def _task_schema() -> dict[str, Any]:
         "type": "string",
         "description": schema["properties"]["holdout_after"]["description"],
     }
+    schema["required"].remove("labels")
+    pairwise = {"required": ["kind"], "properties": {"kind": {"const": "pairwise"}}}
+    schema["anyOf"] = [{"required": ["labels"]}, pairwise]
     return schema
 
 

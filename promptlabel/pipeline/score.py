@@ -16,6 +16,7 @@ from promptlabel.evals.versions import EvalVersion, named_version, read_versions
 from promptlabel.flywheel.gap import Gap, category_gap
 from promptlabel.labelmodel.calibration import correctness
 from promptlabel.pipeline.labelers import Labeler, labelers
+from promptlabel.pipeline.tables import require_single
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.rules.loading import Task
 
@@ -80,6 +81,7 @@ def score(
     Raises:
         InputError: for a version or a labeler that there is not.
     """
+    require_single(task, "score")
     frozen = eval_version(workspace, task, version)
     traces = [case.trace for case in frozen.cases]
     wanted = [*names, *([baseline] if baseline and baseline not in names else [])] if names else []

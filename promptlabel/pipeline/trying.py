@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from promptlabel.label_sets import applying, set_name
 from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
-from promptlabel.pipeline.calibrating import calibrated
+from promptlabel.pipeline.calibrating import calibrated, is_read_together
 from promptlabel.pipeline.casting import code_votes, request_digest
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
@@ -40,11 +41,16 @@ class ExampleRow:
 
 @dataclass(frozen=True, slots=True)
 class TriedVote:
-    """What a rule says of a trace by one model, and the prompt that was asked, None for code."""
+    """What a rule says of a trace by one model, and the prompt that was asked, None for code.
+
+    Attributes:
+        swapped: what a pairwise rule's model answered to the outputs in the other order.
+    """
 
     model: str
     vote: Vote
     prompt: str | None = None
+    swapped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ def try_aside(
     """The votes of a question that is no rule of the task, kept under a task name of its own that begins with `aside`."""
     (asking, *_) = _askings(workspace, task, rule)
     apart = replace(asking, rule=replace(asking.rule, task=aside + task.name))
-    cells = _Cells(apart, [render(apart, trace) for trace in traces], ())
+    cells = _Cells(apart, _trace_cells(apart, traces), ())
     questions = {apart.rule.model: Questions(apart.client, [cells.traces])}
     votes, sent = run_on_loop(_ask(workspace, questions))
     read = cells.calibrated(workspace, task, votes)
@@ -105,7 +111,8 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
 def _code_example(number: int, expected: str, said: object) -> ExampleRow:
     if isinstance(said, Exception):
         return ExampleRow(number, CODE_MODEL, expected, None, "error", passed=False)
-    label = said if isinstance(said, str) else None
+    label = set_name(applying(said), tuple(said)) if isinstance(said, Mapping) else said
+    label = label if isinstance(label, str) else None
     status: Status = "abstain" if label is None else "vote"
     return ExampleRow(number, CODE_MODEL, expected, label, status, expected == (label or status))
 
@@ -167,23 +174,32 @@ class _Cells:
     @classmethod
     def of(cls, asking: Asking, traces: Sequence[Trace]) -> _Cells:
         """The cells of a rule and model."""
-        return cls(asking, [render(asking, trace) for trace in traces], _example_cells(asking))
+        return cls(asking, _trace_cells(asking, traces), _example_cells(asking))
 
     def calibrated(self, workspace: Workspace, task: Task, votes: Mapping[str, Vote]) -> dict[str, Vote]:
         """The answered cells by vote key, calibrated over one another where the model needs it."""
         own = [votes[cell.key] for cell in (*self.traces, *self.examples) if cell.key in votes]
-        if workspace.project.settings.models[self.asking.rule.model].calibration == "batch":
+        if is_read_together(self.asking.prompt, workspace.project.settings.models[self.asking.rule.model]):
             own = calibrated(self.asking.prompt, task, own)
         return {vote.key: vote for vote in own}
 
     def tried(self, votes: Mapping[str, Vote]) -> list[TriedVote]:
         """A row for each answered trace."""
-        model = self.asking.rule.model
-        return [TriedVote(model, votes[cell.key], _prompt(cell)) for cell in self.traces if cell.key in votes]
+        other = {
+            vote.trace_id: vote.raw.text
+            for vote in votes.values()
+            if vote.sample == 1 and vote.raw is not None
+        }
+        return [
+            TriedVote(self.asking.rule.model, vote, _prompt(cell), other.get(vote.trace_id))
+            for cell in self.traces
+            if (vote := votes.get(cell.key)) is not None and vote.sample == 0
+        ]
 
     def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
         """A row for each answered example."""
-        numbered = enumerate(zip(self.examples, self.asking.prompt.spec.examples, strict=True), start=1)
+        shown = [cell for cell in self.examples if cell.sample == 0]
+        numbered = enumerate(zip(shown, self.asking.prompt.spec.examples, strict=True), start=1)
         return [
             _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
             for number, (cell, example) in numbered
@@ -191,13 +207,25 @@ class _Cells:
         ]
 
 
+def _trace_cells(asking: Asking, traces: Sequence[Trace]) -> list[Wanted | Vote]:
+    """The rule's question on each trace, once; of a pairwise rule in both orders."""
+    return [render(asking, trace, sample) for trace in traces for sample in _orders(asking.prompt)]
+
+
+def _orders(prompt: PromptRule) -> range:
+    return range(2 if prompt.is_pairwise else 1)
+
+
 def _example_cells(asking: Asking) -> list[Wanted]:
     """The rule's examples as questions, each shown the other examples only."""
     apart = replace(asking.rule, task=EXAMPLES_OF + asking.rule.task)
     aside = replace(asking, rule=apart)
     return [
-        Wanted(aside, trace, question, request_digest(apart.model_hash, question))
-        for trace, question in asking.prompt.example_questions(decode=asking.decode, few_shot=asking.few_shot)
+        Wanted(aside, trace, question, request_digest(apart.model_hash, question), sample)
+        for sample in _orders(asking.prompt)
+        for trace, question in asking.prompt.example_questions(
+            decode=asking.decode, few_shot=asking.few_shot, sample=sample
+        )
     ]
 
 

@@ -96,7 +96,11 @@ def _calibrate(workspace: Workspace) -> None:
     tasks = [
         task
         for task in workspace.tasks
-        if any(models[name].calibration == "batch" for prompt in task.prompts for name in prompt.models)
+        if any(
+            prompt.is_pairwise or models[name].calibration == "batch"
+            for prompt in task.prompts
+            for name in prompt.models
+        )
     ]
     if tasks:  # imported here for numpy, which a hosted run can do without
         from promptlabel.pipeline.calibrating import calibrate_votes
@@ -200,7 +204,7 @@ def missing_votes(
     missing: dict[RegisteredRule, int] = {}
     for task in workspace.tasks:
         cast = workspace.store.count_votes(task.name)
-        samples = {prompt.name: prompt.spec.samples for prompt in task.prompts}
+        samples = {prompt.name: prompt.asks for prompt in task.prompts}
         for rule in task.registered(workspace.project.settings.models):
             if not rules or rule.rule in rules:
                 each = samples.get(rule.rule, 1)

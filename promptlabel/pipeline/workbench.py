@@ -218,7 +218,7 @@ class Bench:
 
 
 def _spending(rule: PromptRule | DeclarativeRule, sent: Sent, traces: int) -> Spending:
-    calls = traces * len(rule.models) * rule.spec.samples if isinstance(rule, PromptRule) else 0
+    calls = traces * len(rule.models) * rule.asks if isinstance(rule, PromptRule) else 0
     known = sent.calls or not sent.cached
     usd = sent.usd / max(sent.calls, 1) * calls if known else None
     return Spending(sent.calls, sent.cached, sent.usd, traces, calls, usd)

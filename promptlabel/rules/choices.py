@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from promptlabel.errors import nearest
 
-PARTS: Final = ("input", "output", "transcript", "category")
+PARTS: Final = ("input", "output", "transcript", "category", "first", "second")
 """Fields of a trace that are text, by which `inputs` may name them; `metadata.KEY` is another."""
 
 

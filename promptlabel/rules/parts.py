@@ -43,6 +43,8 @@ def _last(turns: Sequence[Message]) -> str:
 _FIELDS: Final[Mapping[str, Callable[[Trace], str]]] = {
     "input": lambda trace: trace.input or "",
     "output": lambda trace: trace.output or "",
+    "first": lambda trace: next(iter(trace.outputs), ""),
+    "second": lambda trace: next(iter(trace.outputs[1:]), ""),
     "transcript": lambda trace: trace.transcript,
     "category": lambda trace: trace.category or "",
 }

@@ -8,14 +8,15 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from promptlabel.errors import PromptlabelError
-from promptlabel.records import Decode, JsonValue, Question, Shot, Trace, digest
+from promptlabel.label_sets import set_members, set_name
+from promptlabel.records import ORDER, Decode, JsonValue, Question, SetQuestion, Shot, Trace, digest
 from promptlabel.redaction import redacted
 from promptlabel.rules.choices import Shots
 from promptlabel.rules.fencing import Fence
 from promptlabel.rules.partials import Partials
 from promptlabel.rules.parts import text_of
 from promptlabel.rules.shots import Neighbours, balanced
-from promptlabel.rules.spec import RuleSpec, TaskSpec
+from promptlabel.rules.spec import ABSTAIN_ANSWER, Example, RuleSpec, TaskSpec
 from promptlabel.rules.template import Condition, PromptTemplate, prompt_template
 from promptlabel.rules.trace_values import EXAMPLE_ID, all_fields, example_trace, read_fields
 
@@ -63,7 +64,31 @@ class PromptRule:
     @cached_property
     def answers(self) -> Mapping[str, str | None]:
         """Each admitted answer and the label it stands for, None where it abstains, in the order asked."""
-        return self.spec.answers_for(self.task_spec.labels)
+        answers = self.spec.answers_for(self.task_spec.labels)
+        if self.task_spec.kind != "several":
+            return answers
+        return {answer: said and set_name(set_members(said), self.labels) for answer, said in answers.items()}
+
+    @cached_property
+    def asks_for_a_set(self) -> bool:
+        """Whether the model may give any number of the answers: where several labels may apply, and none are mapped."""
+        return self.task_spec.kind == "several" and self.spec.answers is None
+
+    @cached_property
+    def spoken_of(self) -> tuple[str, ...]:
+        """The labels that its answers name; where several may apply, it says nothing of the others."""
+        named = {label for said in self.answers.values() if said for label in set_members(said)}
+        return tuple(label for label in self.labels if label in named)
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether it compares two outputs, so that models are asked in both orders."""
+        return self.task_spec.kind == "pairwise"
+
+    @property
+    def asks(self) -> int:
+        """How many votes it casts a trace and model: samples, of a pairwise rule each in both orders."""
+        return self.spec.samples * (2 if self.is_pairwise else 1)
 
     @cached_property
     def template(self) -> PromptTemplate:
@@ -102,6 +127,8 @@ class PromptRule:
             said["inputs"] = [self.spec.inputs.way, self.spec.inputs.argument]
         if self.spec.fence != "auto":
             said["fence"] = self.spec.fence
+        if self.task_spec.kind in ("several", "pairwise"):
+            said["kind"] = self.task_spec.kind
         return said
 
     @cached_property
@@ -110,11 +137,13 @@ class PromptRule:
         return None if self.spec.when is None else Condition(self.spec.when)
 
     def applies(self, trace: Trace) -> bool:
-        """Whether the trace meets the rule's `when`.
+        """Whether the trace meets the rule's `when`, and of a pairwise rule has two outputs.
 
         Raises:
             RenderError: the condition cannot be evaluated for this trace.
         """
+        if self.is_pairwise and len(trace.outputs) != len(ORDER):
+            return False
         if self.condition is None:
             return True
         try:
@@ -125,11 +154,16 @@ class PromptRule:
     def question(self, trace: Trace, *, decode: Decode, few_shot: bool, sample: int = 0) -> Question:
         """The question for a trace; `few_shot` says whether the model needs worked examples.
 
+        Of a pairwise rule, samples with odd numbers are asked with the outputs in the other order.
+
         Raises:
             RenderError: the template cannot be rendered for this trace.
         """
         fence = self._fence(few_shot)
-        return Question(
+        if self.is_pairwise:
+            trace, sample = (swapped(trace) if is_swapped(sample) else trace), sample // 2
+        form = SetQuestion if self.asks_for_a_set else Question
+        return form(
             prompt=self._render(trace, fence),
             answers=self._admitted,
             shots=self._shots_for(trace, few_shot, fence),
@@ -138,7 +172,9 @@ class PromptRule:
             sample=sample,
         )
 
-    def example_questions(self, *, decode: Decode, few_shot: bool) -> tuple[tuple[Trace, Question], ...]:
+    def example_questions(
+        self, *, decode: Decode, few_shot: bool, sample: int = 0
+    ) -> tuple[tuple[Trace, Question], ...]:
         """Each of the rule's examples as a trace and its question, in which the other examples are the shots.
 
         Raises:
@@ -149,7 +185,7 @@ class PromptRule:
             for number, example in enumerate(self.spec.examples, start=1)
         ]
         return tuple(
-            (trace, self._without(place).question(trace, decode=decode, few_shot=few_shot))
+            (trace, self._without(place).question(trace, decode=decode, few_shot=few_shot, sample=sample))
             for place, trace in enumerate(traces)
         )
 
@@ -223,7 +259,9 @@ class PromptRule:
         Raises:
             ValueError: none does.
         """
-        wanted = vote if vote in self.task_spec.labels else None
+        if self.asks_for_a_set:
+            return vote
+        wanted = None if vote == ABSTAIN_ANSWER else vote
         for answer, label in self.answers.items():
             if label == wanted:
                 return answer
@@ -235,7 +273,7 @@ class PromptRule:
         return {
             "labels": dict(self.task_spec.labels),
             "guidelines": self.task_spec.guidelines,
-            "examples": [example.model_dump(mode="json") for example in self.spec.examples],
+            "examples": [_shown_example(example) for example in self.spec.examples],
         }
 
     @cached_property
@@ -252,6 +290,21 @@ class PromptRule:
             return self.template.render(self._task_values | values, fence)
         except Exception as error:  # a template is a program: whatever it raises fails this cell
             raise RenderError(self.name, trace.trace_id, error) from error
+
+
+def swapped(trace: Trace) -> Trace:
+    """The trace with its two outputs in the other order."""
+    return replace(trace, outputs=trace.outputs[::-1])
+
+
+def is_swapped(sample: int) -> bool:
+    """Whether this sample of a pairwise rule is asked in the other order than the one logged."""
+    return sample % 2 == 1
+
+
+def _shown_example(example: Example) -> JsonValue:
+    """An example as prompts see it; `outputs` only where it has some, so that other rules mean what they meant."""
+    return example.model_dump(mode="json", exclude=None if example.outputs else {"outputs"})
 
 
 def _shots_meaning(shots: Shots) -> JsonValue:

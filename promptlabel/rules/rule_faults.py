@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from promptlabel.errors import Fault, nearest
-from promptlabel.records import JsonValue
+from promptlabel.label_sets import NONE, set_members
+from promptlabel.records import ORDER, JsonValue
 from promptlabel.rules.partials import Partials
 from promptlabel.rules.rule_expressions import signal_faults, when_faults
 from promptlabel.rules.spec import ABSTAIN_ANSWER, CONDITIONS, DeclarativeSpec, TaskSpec, normal_answer
@@ -125,9 +126,14 @@ def model_faults(document: Document, configured: tuple[str, ...]) -> Iterator[Fa
 
 def label_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
     """Labels that the task does not have, in answers, conditions and examples."""
+    if task.kind == "several":
+        yield from _set_faults(document, task)
+        return
     known = (*task.labels, ABSTAIN_ANSWER)
     meanings = _meanings(document, task)
     for path, label in meanings.items():
+        if isinstance(label, list):
+            yield document.fault("stands for one label: only a task of kind `several` takes a list", path)
         if isinstance(label, str) and label not in known:
             yield document.fault(_unknown_label(label, known), path)
     for place, example in enumerate(_items(document.data, "examples")):
@@ -137,6 +143,44 @@ def label_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
             yield document.fault(_unknown_label(vote, known), path)
         elif isinstance(vote, str) and vote not in meanings.values():
             yield document.fault(f"no answer of the rule stands for '{vote}'", path)
+
+
+def _set_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
+    """Labels that the task does not have, where answers and examples stand for any number of labels."""
+    known = (*task.labels, NONE, ABSTAIN_ANSWER)
+    votes: dict[Keys, JsonValue] = {
+        ("examples", place, "vote"): _under(example, "vote")
+        for place, example in enumerate(_items(document.data, "examples"))
+    }
+    for path, said in (_meanings(document, task) | votes).items():
+        for label in _members(said):
+            if label not in known:
+                yield document.fault(_unknown_label(label, known), path)
+
+
+def _members(said: JsonValue) -> Sequence[str]:
+    if isinstance(said, list):
+        return [str(label) for label in said]
+    return set_members(said) if isinstance(said, str) else ()
+
+
+def pair_faults(document: Document, task: TaskSpec) -> Iterator[Fault]:
+    """A prompt of a pairwise task that does not show both outputs, and examples without them."""
+    if task.kind != "pairwise":
+        return
+    prompt = _under(document.data, "prompt")
+    if isinstance(prompt, str) and not shows_a_pair(prompt):
+        yield document.fault(
+            "must show {{ trace.first }} and {{ trace.second }}, the outputs to compare", ("prompt",)
+        )
+    for place, example in enumerate(_items(document.data, "examples")):
+        if len(_items(example, "outputs")) != len(ORDER):
+            yield document.fault("a pair to compare has `outputs: [first, second]`", ("examples", place))
+
+
+def shows_a_pair(prompt: str) -> bool:
+    """Whether a template shows both outputs, by name or in all of the text."""
+    return all(f"trace.{name}" in prompt for name in ORDER) or "transcript" in prompt or "text" in prompt
 
 
 def _meanings(document: Document, task: TaskSpec) -> dict[Keys, JsonValue]:

@@ -19,6 +19,7 @@ from promptlabel.rules.rule_faults import (
     is_declarative,
     label_faults,
     model_faults,
+    pair_faults,
     template_faults,
     validated,
 )
@@ -76,7 +77,7 @@ def read_rule_text(
     faults += expression_faults(document)
     faults += [] if models is None else model_faults(document, tuple(models))
     if task is not None:
-        faults += label_faults(document, task)
+        faults += [*label_faults(document, task), *pair_faults(document, task)]
     if spec is None or task is None or faults:
         return None, faults
     return PromptRule(path.stem, spec, task, partials), []

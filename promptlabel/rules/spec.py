@@ -13,12 +13,14 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from promptlabel.errors import nearest
-from promptlabel.records import Decode
+from promptlabel.label_sets import NONE, SEPARATOR, set_name
+from promptlabel.records import ORDER, Decode, TaskKind
 from promptlabel.rules.choices import Inputs, InputsChoice, Shots, ShotsChoice
 from promptlabel.strict_yaml import Keys, StrictModel
 
@@ -27,6 +29,8 @@ ABSTAIN_ANSWER: Final = "abstain"
 
 MAX_LABELS: Final = 127
 _BALANCE_TOLERANCE: Final = 0.01
+PAIR_LABELS: Final = {"first": "The first output is better.", "second": "The second output is better."}
+"""The labels of a pairwise task that names none."""
 
 
 def _as_tuple(value: object) -> object:
@@ -44,6 +48,19 @@ def _as_datetime(value: object) -> object:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _as_set(value: object) -> object:
+    """A list of labels as the name of their set; whatever else as it is."""
+    if isinstance(value, list) and all(isinstance(label, str) for label in value):
+        return set_name(value, ())
+    return value
+
+
+LabelOrSet = Annotated[
+    str,
+    BeforeValidator(_as_set),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A label, or where several may apply a list of them, kept as the name of their set."""
 Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 Moment = Annotated[datetime, BeforeValidator(_as_datetime)]
 
@@ -62,15 +79,28 @@ class TaskSpec(StrictModel):
     """A parsed `task.yaml`.
 
     Attributes:
-        labels: name -> description, in the order in which labels are numbered.
-        class_balance: share of each label among all traces, summing to one; None where it is not known.
+        kind: ``one`` label a trace, ``several`` labels or none, labels that are ``ordered`` from low to high, or
+            ``pairwise``: which of two outputs is better.
+        labels: name -> description, in the order in which labels are numbered. Of a pairwise task the first stands
+            for the first output as logged, the second for the second, a third for a tie.
+        class_balance: share of each label among all traces, None where it is not known; summing to one, unless
+            several may apply.
         holdout_after: gold of traces from this moment on is never shown to a label model.
     """
 
     task: str = Field(min_length=1, description="The name of the task's folder.")
-    labels: dict[str, str] = Field(description="Each label and what it means, or a list of names.")
+    kind: TaskKind = Field(
+        default="one",
+        description="one of the labels a trace; several, or none; ordered from low to high; pairwise: which of two "
+        "outputs is better.",
+    )
+    labels: dict[str, str] = Field(
+        description="Each label and what it means, or a list of names. A pairwise task may leave them out, or name "
+        "what stands for the first output, for the second, and for a tie."
+    )
     class_balance: dict[str, Annotated[float, Field(gt=0, lt=1, strict=False)]] | None = Field(
-        default=None, description="The share of each label among all traces, where it is known; sums to 1."
+        default=None,
+        description="The share of each label among all traces, where it is known; sums to 1 unless several apply.",
     )
     guidelines: str = Field(
         default="", description="How to judge: shown to reviewers, and {{ guidelines }} in prompts."
@@ -78,6 +108,13 @@ class TaskSpec(StrictModel):
     holdout_after: Moment | None = Field(
         default=None, description="Gold of traces later than this date teaches nothing: it judges."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("kind") == "pairwise":
+            return {"labels": PAIR_LABELS, **given}
+        return given
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -90,7 +127,16 @@ class TaskSpec(StrictModel):
 
     @field_validator("labels")
     @classmethod
-    def _named_well(cls, labels: dict[str, str]) -> dict[str, str]:
+    def _named_well(cls, labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        kind = info.data.get("kind")
+        if kind == "pairwise" and len(labels) not in (2, 3):
+            raise ValueError(
+                "a pairwise task has a label for the first output, one for the second, and at most a tie"
+            )
+        if kind == "several" and (odd := [name for name in labels if name == NONE or SEPARATOR in name]):
+            raise ValueError(
+                f"'{odd[0]}': where several labels apply, none is called '{NONE}' or holds a comma"
+            )
         if not 2 <= len(labels) <= MAX_LABELS:
             raise ValueError(f"needs 2 to {MAX_LABELS} labels, has {len(labels)}")
         if ABSTAIN_ANSWER in labels:
@@ -111,6 +157,8 @@ class TaskSpec(StrictModel):
         if missing := [name for name in labels if name not in balance]:
             raise ValueError(f"lacks {', '.join(missing)}")
         total = math.fsum(balance.values())
+        if info.data.get("kind") == "several":
+            return {name: balance[name] for name in labels}
         if abs(total - 1) > _BALANCE_TOLERANCE:
             raise ValueError(f"sums to {total:g}, not 1")
         return {name: balance[name] / total for name in labels}
@@ -126,17 +174,20 @@ class ExampleMessage(StrictModel):
 class Example(StrictModel):
     """A trace in small and the vote it should get; checked offline, and used as a worked example."""
 
-    vote: str
+    vote: LabelOrSet
     input: str | None = None
     output: str | None = None
+    outputs: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(max_length=len(ORDER))] = ()
     messages: Annotated[tuple[ExampleMessage, ...], BeforeValidator(_as_tuple)] = ()
     category: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _shows_something(self) -> Example:
-        if self.input is None and self.output is None and not self.messages:
-            raise ValueError("needs `input`, `output` or `messages`")
+        if self.input is None and self.output is None and not self.messages and not self.outputs:
+            raise ValueError("needs `input`, `output`, `outputs` or `messages`")
+        if len(self.outputs) == 1:
+            raise ValueError("`outputs` are two: a pairwise task compares them")
         return self
 
 
@@ -186,8 +237,10 @@ class RuleSpec(AnyRuleSpec):
     models: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] | None = Field(
         default=None, description="Several models, a vote each."
     )
-    answers: dict[str, str] | None = Field(
-        default=None, description="Each admitted answer and the label it stands for, or abstain."
+    answers: dict[str, LabelOrSet] | None = Field(
+        default=None,
+        description="Each admitted answer and the label it stands for, or abstain; where several labels may apply, "
+        "a list of them, or none.",
     )
     decode: Decode | None = Field(default=None, description="How the answer is read; the model's best way.")
     shots: ShotsChoice = Field(

@@ -16,6 +16,7 @@ from promptlabel.rules.fencing import FENCE, Fence, fence_traces, fenced
 from promptlabel.rules.partials import Partials, inlined
 from promptlabel.rules.sandbox import MAX_OUTPUT, METER, Meter, Sandbox
 from promptlabel.rules.template_checks import (
+    PAIR_FIELDS,
     TRACE_FIELDS,
     VARIABLES,
     TemplateFault,
@@ -70,7 +71,8 @@ class PromptTemplate:
         """The fields of `trace` it may read: those it names, or all where it uses `trace` as a whole."""
         found = [name for name, _ in fields_of("trace", self._nodes)]
         uses = sum(is_name(node, "trace") for node in self._nodes)
-        return TRACE_FIELDS if uses > len(found) else tuple(name for name in TRACE_FIELDS if name in found)
+        named = tuple(name for name in (*TRACE_FIELDS, *PAIR_FIELDS) if name in found)
+        return tuple(dict.fromkeys((*TRACE_FIELDS, *named))) if uses > len(found) else named
 
     @cached_property
     def meaning(self) -> str:

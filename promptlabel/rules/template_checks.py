@@ -12,6 +12,8 @@ from promptlabel.errors import nearest
 
 VARIABLES: Final = ("trace", "text", "labels", "guidelines", "examples")
 TRACE_FIELDS: Final = ("trace_id", "input", "output", "messages", "transcript", "category", "metadata")
+PAIR_FIELDS: Final = ("first", "second")
+"""What a pairwise task compares, in the order asked about; part of `trace` where they are named."""
 MESSAGE_FIELDS: Final = ("role", "content", "timestamp")
 
 _NOT_OFFERED: Final[Mapping[type[nodes.Node], str]] = {
@@ -67,7 +69,7 @@ def _offered(filters: Iterable[str]) -> list[str]:
 def unknown_fields(tree: Sequence[nodes.Node]) -> Iterator[TemplateFault]:
     """Fields that traces and their messages do not have."""
     for name, line in fields_of("trace", tree):
-        if name not in TRACE_FIELDS:
+        if name not in (*TRACE_FIELDS, *PAIR_FIELDS):
             yield TemplateFault(line, f"'trace' has no '{name}'{nearest(name, TRACE_FIELDS)}", name)
     for loop in tree:
         if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.Name) and _is_messages(loop.iter):
@@ -87,7 +89,7 @@ def unknown_variables(
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    if name in TRACE_FIELDS:
+    if name in (*TRACE_FIELDS, *PAIR_FIELDS):
         return f" (did you mean 'trace.{name}'?)"
     return nearest(name, known)
 

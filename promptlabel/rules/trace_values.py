@@ -39,6 +39,7 @@ def example_trace(example: Example) -> Trace:
         messages=tuple(Message(message.role, message.content) for message in example.messages),
         category=example.category,
         metadata=example.metadata,
+        outputs=example.outputs,
     )
 
 
@@ -46,6 +47,8 @@ _FIELDS: Final[Mapping[str, Callable[[Trace], JsonValue]]] = {
     "trace_id": lambda trace: trace.trace_id,
     "input": lambda trace: redacted(trace.input or ""),
     "output": lambda trace: redacted(trace.output or ""),
+    "first": lambda trace: redacted(next(iter(trace.outputs), "")),
+    "second": lambda trace: redacted(next(iter(trace.outputs[1:]), "")),
     "messages": lambda trace: [_message(message) for message in trace.messages],
     "transcript": lambda trace: redacted(trace.transcript),
     "category": lambda trace: trace.category or "",

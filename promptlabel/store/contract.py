@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, runtime_checkable
 
 from promptlabel.records import (
     Answer,
@@ -65,8 +65,28 @@ class VoteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelVotes:
+    """The current votes of a task where several labels may apply; row i is `trace_ids[i]`, column j `rules[j]`.
+
+    Attributes:
+        applies: float32 ``[n, m, L]``, the probability that each of `labels` applies, NaN where the rule says nothing.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    rules: tuple[RegisteredRule, ...]
+    trace_ids: tuple[str, ...]
+    applies: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class PosteriorTable:
-    """The last fit of one task; `probs` is float ``[n, K]`` in the order of `labels`, rows sum to one."""
+    """The last fit of one task.
+
+    Attributes:
+        probs: float ``[n, K]`` in the order of `labels`; rows sum to one, but where several labels may apply each is
+            the probability that its label does.
+    """
 
     task: str
     labels: tuple[str, ...]
@@ -134,7 +154,10 @@ class Store(Protocol):
         ...
 
     def traces_with_new_events(self) -> Sequence[str]:
-        """Ids of traces whose events or content arrived after their signals were last computed."""
+        """Ids of traces whose signals are out of date.
+
+        Events of theirs, or a trace of the same session or person, arrived after they were last computed.
+        """
         ...
 
     # --- rules and their votes
@@ -185,6 +208,10 @@ class Store(Protocol):
 
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """The current votes as arrays, rows in store order of all traces, samples of one rule merged."""
+        ...
+
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """The current votes on each label, of a task where several may apply; samples of one rule averaged."""
         ...
 
     def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
@@ -270,3 +297,12 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class ComputesSignals(Protocol):
+    """A store that computes signals where they lie, the same as `compute_signals` would."""
+
+    def update_signals(self) -> int:
+        """The number of traces whose signals were out of date and are computed anew."""
+        ...

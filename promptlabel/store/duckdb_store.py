@@ -34,6 +34,7 @@ from promptlabel.store.connection import Connection, Row, connect, squeezed, sto
 from promptlabel.store.contract import (
     Added,
     DeadLetter,
+    LabelVotes,
     PosteriorTable,
     Spent,
     VoteTable,
@@ -128,7 +129,18 @@ class DuckDBStore:
 
     def traces_with_new_events(self) -> Sequence[str]:
         """See `Store.traces_with_new_events`."""
-        return [trace_id for (trace_id,) in self._read("traces_with_new_events")]
+        with self._reading().cursor() as cursor, store_errors():
+            trace_tables.stage_outdated(cursor)
+            return [trace_id for (trace_id,) in cursor.execute(query("traces_with_new_events")).fetchall()]
+
+    def update_signals(self) -> int:
+        """See `ComputesSignals.update_signals`."""
+        with self._reading().cursor() as cursor:
+            with store_errors():
+                outdated = trace_tables.stage_signals(cursor)
+            if outdated:
+                self._writer.do(Work(step=trace_tables.replace_signals, connection=cursor))
+            return outdated
 
     # --- rules and their votes
     def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
@@ -176,6 +188,13 @@ class DuckDBStore:
 
         with store_errors():
             return vote_arrays.read_vote_table(self._reading(), task, labels)
+
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """See `Store.label_votes`."""
+        from promptlabel.store import vote_arrays
+
+        with store_errors():
+            return vote_arrays.read_label_votes(self._reading(), task, labels)
 
     def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
         """See `Store.count_votes`."""

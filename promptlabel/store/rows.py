@@ -48,6 +48,7 @@ def trace_from(record: str, signals: str | None, content_hash: str) -> Trace:
     """The trace of a stored record, its stored signals and its stored digest, which need not be computed again."""
     fields: dict[str, Any] = orjson.loads(record)
     fields["messages"] = tuple(map(_message_from, fields.get("messages", ())))
+    fields["outputs"] = tuple(fields.get("outputs", ()))
     fields["timestamp"] = _moment(fields.get("timestamp"))
     trace = Trace(**fields, signals=orjson.loads(signals) if signals else {})
     vars(trace)["content_hash"] = content_hash

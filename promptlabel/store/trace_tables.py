@@ -19,6 +19,15 @@ _ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
 _TRACES_A_PAGE: Final = 1024
 _PLACES_A_FETCH: Final = 10_000
+_SIGNAL_STAGES: Final = (
+    "conversations",
+    "session_signals",
+    "event_signals",
+    "reactions",
+    "edits",
+    "requests",
+    "computed_signals",
+)
 
 
 def stage(connection: Connection, table: str, rows: Iterable[Row]) -> None:
@@ -54,11 +63,31 @@ def insert_gold(commit: Commit) -> Added:
 
 
 def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
-    """Nothing; the signals replace those stored for their traces.
+    """Nothing; the signals replace those stored for their traces."""
+    stage(commit.connection, "arriving_signals", dict(rows).items())
+    replace_signals(commit)
+
+
+def stage_signals(connection: Connection) -> int:
+    """The number of traces whose signals were out of date; they are in `arriving_signals`, computed anew."""
+    outdated = stage_outdated(connection)
+    if outdated:
+        connection.execute(query("signal_macros"))
+        for part in _SIGNAL_STAGES:
+            connection.execute(query(f"stage_{part}"))
+    return outdated
+
+
+def stage_outdated(connection: Connection) -> int:
+    """The number of traces in `outdated`: events came, or a later trace of their session or person did."""
+    return count(connection, query("stage_outdated"))
+
+
+def replace_signals(commit: Commit) -> None:
+    """Nothing; what is in `arriving_signals` replaces the signals stored for its traces.
 
     Votes that took no request may rest on the signals they replace: they go, and are cast anew at no cost.
     """
-    stage(commit.connection, "arriving_signals", rows)
     commit.connection.execute(query("stage_stale_votes"))
     stale = sum_of(commit.connection, "sum_stale_votes")
     if stale.rows:

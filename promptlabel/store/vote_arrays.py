@@ -11,7 +11,7 @@ import orjson
 
 from promptlabel.records import ABSTAIN, RegisteredRule
 from promptlabel.store.connection import Connection
-from promptlabel.store.contract import VoteTable
+from promptlabel.store.contract import LabelVotes, VoteTable
 from promptlabel.store.sql import query
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -39,6 +39,27 @@ def read_vote_table(connection: Connection, task: str, labels: Sequence[str]) ->
         soft.setdefault(column, _shares(_of(cells, column), len(ids), len(labels)))
         votes[:, column] = _favoured(soft[column])
     return VoteTable(task, tuple(labels), tuple(rules), tuple(ids.tolist()), votes, soft)
+
+
+def read_label_votes(connection: Connection, task: str, labels: Sequence[str]) -> LabelVotes:
+    """The task's current votes on each label as they were at one moment, samples of one rule averaged."""
+    with connection.cursor() as cursor:
+        cursor.begin()
+        rules = [RegisteredRule(*row) for row in cursor.execute(query("rules"), {"task": task}).fetchall()]
+        ids = cursor.execute(query("trace_ids")).fetchnumpy()["trace_id"]
+        cells = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
+        cursor.rollback()
+    said = [
+        [shares.get(label, np.nan) for label in labels] for shares in map(orjson.loads, cells["distribution"])
+    ]
+    values = np.array(said, dtype=np.float32).reshape(-1, len(labels))
+    sums = np.zeros((len(ids), len(rules), len(labels)), dtype=np.float32)
+    counts = np.zeros_like(sums)
+    np.add.at(sums, (cells["row"], cells["col"]), np.nan_to_num(values))
+    np.add.at(counts, (cells["row"], cells["col"]), (~np.isnan(values)).astype(np.float32))
+    applies = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=applies, where=counts > 0)
+    return LabelVotes(task, tuple(labels), tuple(rules), tuple(ids.tolist()), applies)
 
 
 def _soft(distributions: Columns, labels: Sequence[str], n: int) -> dict[int, Floats]:

@@ -76,7 +76,7 @@ def freeze(report: Any) -> None:
         say(f"[bold]{report.task}[/] {report.version}: {report.cases:,} cases, {made} ({report.path})")
     if not report.written:
         say(*(f"  {escape(sentence)}" for sentence in report.diff))
-    _refusals(report.refused)
+    refusals(report.refused)
     for cell in report.short:
         say(f"[yellow]only {counted(cell.cases, 'case')} of {escape(cell.category)} in {cell.month}[/]")
     if report.freshness:
@@ -85,7 +85,8 @@ def freeze(report: Any) -> None:
         _refresh(report)
 
 
-def _refusals(refused: Iterable[Any]) -> None:
+def refusals(refused: Iterable[Any]) -> None:
+    """Nothing; how many were refused for what reason is printed, and what duplicates repeat."""
     refused = list(refused)
     for reason, number in Counter(refusal.reason for refusal in refused).items():
         say(f"{number:,} refused: {clipped(reason)}")
@@ -201,18 +202,13 @@ def _scores(scores: Iterable[Any]) -> Table:
 
 def report_page(report: Any) -> None:
     """Nothing; where the report is, and its figures, are printed."""
-    _file(report)
+    wrote(report)
     for task in report.figures.tasks:
         if task.comparison:
             say(f"[bold]{task.task}[/], accuracy on {task.comparison.basis}:")
             screen.print(_scores(task.comparison.scores))
 
 
-def export(report: Any) -> None:
-    """Nothing; where the export is is printed."""
-    _file(report)
-    _refusals(report.refused)
-
-
-def _file(report: Any) -> None:
+def wrote(report: Any) -> None:
+    """Nothing; where the file is, and how many rows it has, is printed."""
     say(f"wrote {report.path} ({report.rows:,} rows)")

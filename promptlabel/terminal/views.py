@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.markup import escape
 
-from promptlabel.terminal.eval_views import audit, certify, export, freeze, gate, report_page, score
+from promptlabel.terminal.eval_views import audit, certify, freeze, gate, report_page, score
 from promptlabel.terminal.people_views import reviewers
 from promptlabel.terminal.printing import (
     say,
@@ -16,6 +16,7 @@ from promptlabel.terminal.printing import (
     table_of,
 )
 from promptlabel.terminal.rule_views import check, explain, preview, suggest
+from promptlabel.terminal.training_views import export, simulate
 from promptlabel.terminal.vote_views import analyze, fit, plan, queue, run, vote
 
 
@@ -63,6 +64,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "gate": gate,
     "certify": certify,
     "export": export,
+    "simulate": simulate,
     "report": report_page,
     "run": run,
     "doctor": _doctor,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
-from promptlabel.records import Message
+from promptlabel.records import Message, Trace
 
 REPHRASED_FROM: Final = 0.5
 """The share of common words from which a turn says again what the one before it said."""
@@ -27,11 +27,7 @@ _WORD: Final = re.compile(r"\w+")
 def follow_up_signals(conversation: Sequence[Message]) -> dict[str, float]:
     """The signals of the asker's turns, those that need timestamps where all messages have them."""
     turns = asked(conversation)
-    words = [words_of(turn.content) for turn in turns]
-    likeness = [
-        similarity(before, after) if min(len(before), len(after)) >= FEWEST_WORDS else 0.0
-        for before, after in pairwise(words)
-    ]
+    likeness = [likeness_of(before.content, after.content) for before, after in pairwise(turns)]
     signals = {
         "follow_up_similarity": max(likeness, default=0.0),
         "rephrased_turns": float(sum(share >= REPHRASED_FROM for share in likeness)),
@@ -39,6 +35,14 @@ def follow_up_signals(conversation: Sequence[Message]) -> dict[str, float]:
     if all(message.timestamp for message in conversation):
         signals["returned_after_hours"] = _returned_after(conversation, turns).total_seconds() / 3600
     return signals
+
+
+def spoken(trace: Trace) -> Sequence[Message]:
+    """The trace's messages; where it has none, its input as the user's and its output as the assistant's."""
+    if trace.messages:
+        return trace.messages
+    sides = (("user", trace.input), ("assistant", trace.output))
+    return [Message(role, content) for role, content in sides if content is not None]
 
 
 def asked(conversation: Sequence[Message]) -> list[Message]:
@@ -49,8 +53,14 @@ def asked(conversation: Sequence[Message]) -> list[Message]:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The different words of a text, in lower case."""
-    return frozenset(_WORD.findall(text.lower()))
+    """The different words of a text, in lower case, letter by letter."""
+    return frozenset(_WORD.findall(text.replace("İ", "i").lower().replace("ς", "σ")))
+
+
+def likeness_of(before: str, after: str) -> float:
+    """The share of common words of two questions; 0 where one is too short to say anything again."""
+    one, other = words_of(before), words_of(after)
+    return similarity(one, other) if min(len(one), len(other)) >= FEWEST_WORDS else 0.0
 
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:
@@ -76,9 +86,13 @@ def _silence(before: Message, turn: Message) -> timedelta:
 
 
 def _is_known(turn: Message, earlier: Sequence[Message]) -> bool:
-    topic = _topic(turn)
-    return any(similarity(topic, _topic(before)) >= SAME_TOPIC_FROM for before in earlier)
+    return any(same_topic(turn.content, before.content) for before in earlier)
 
 
-def _topic(turn: Message) -> frozenset[str]:
-    return frozenset(word for word in words_of(turn.content) if len(word) >= _TOPIC_WORD)
+def same_topic(one: str, other: str) -> bool:
+    """Whether two texts share a fifth or more of their words of four letters or more."""
+    return similarity(_topic(one), _topic(other)) >= SAME_TOPIC_FROM
+
+
+def _topic(text: str) -> frozenset[str]:
+    return frozenset(word for word in words_of(text) if len(word) >= _TOPIC_WORD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from promptlabel.records import Event, Gold, JsonValue, Message, ReviewEvent, Trace
+from promptlabel.records import ORDER, Event, Gold, JsonValue, Message, ReviewEvent, Trace
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.parts import text_of
 
@@ -15,7 +15,18 @@ LONGEST_TRACE: Final = 5_000_000
 """Characters one trace may hold: more fits no prompt, and is refused."""
 
 TRACE_KEYS: Final = frozenset(
-    {"trace_id", "timestamp", "input", "output", "messages", "category", "session_id", "user_id", "metadata"}
+    [
+        "trace_id",
+        "timestamp",
+        "input",
+        "output",
+        "outputs",
+        "messages",
+        "category",
+        "session_id",
+        "user_id",
+        "metadata",
+    ]
 )
 EVENT_KEYS: Final = frozenset({"trace_id", "timestamp", "event", "value", "metadata"})
 GOLD_KEYS: Final = frozenset(
@@ -45,6 +56,7 @@ def trace_of(fields: Fields) -> Trace:
         timestamp=fields.moment("timestamp"),
         input=fields.text("input"),
         output=fields.text("output"),
+        outputs=_outputs(fields),
         messages=_messages(fields),
         category=fields.text("category"),
         session_id=fields.text("session_id"),
@@ -106,6 +118,22 @@ def _metadata(fields: Fields, known: frozenset[str]) -> dict[str, JsonValue]:
     return {**others, **metadata} if others else metadata
 
 
+def _outputs(fields: Fields) -> tuple[str, ...]:
+    """The two outputs to compare, none where there is no such key."""
+    logged = fields.record.get("outputs")
+    if logged in (None, []):
+        return ()
+    if not isinstance(logged, list) or len(logged) != len(ORDER):
+        fields.wrong.append(
+            ("outputs", "must be a list of two texts: two outputs of one input, to be compared")
+        )
+        return ()
+    inner = Fields({f"outputs[{place}]": text for place, text in enumerate(logged)})
+    texts = tuple(inner.text(key) for key in inner.record)
+    fields.wrong += inner.wrong
+    return tuple(text or "" for text in texts)
+
+
 def _messages(fields: Fields) -> tuple[Message, ...]:
     logged = fields.record.get("messages")
     if logged is None:
@@ -141,10 +169,9 @@ def _content(fields: Fields) -> str:
 
 
 def _check_content(trace: Trace, fields: Fields) -> None:
-    if all(fields.record.get(key) in (None, []) for key in ("input", "output", "messages")):
+    if all(fields.record.get(key) in (None, []) for key in ("input", "output", "outputs", "messages")):
         fields.wrong.append(("input", "one of input, output and messages is required"))
-    size = (
-        len(trace.input or "") + len(trace.output or "") + sum([len(item.content) for item in trace.messages])
-    )
+    texts = [trace.input or "", trace.output or "", *trace.outputs]
+    size = sum(map(len, texts)) + sum([len(item.content) for item in trace.messages])
     if size >= LONGEST_TRACE:
         fields.wrong.append(("input", f"the trace holds {size:,} characters; the limit is {LONGEST_TRACE:,}"))

@@ -60,7 +60,7 @@ def reaction_signals(
 
 def _in_order(events: EventsByName, names: Sequence[str]) -> list[Event]:
     chosen = [event for name in names for event in events.get(name, ())]
-    return sorted(chosen, key=lambda event: event.timestamp)
+    return sorted(chosen, key=lambda event: (event.timestamp, event.event))
 
 
 def _accepted_share(events: EventsByName) -> float | None:

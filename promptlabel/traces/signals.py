@@ -38,6 +38,15 @@ E_V                     1 for each short text value V: ``rated_down``
 ======================  ============================================================================
 
 ======================  ============================================================================
+of what came after, where traces have a session or a user
+======================  ============================================================================
+next_seconds            until the next trace of the session
+next_similarity         words that the last question here and the first one there share, if both have 3 or more
+asked_again             1 where that is half or more and came within 30 minutes, else 0: the answer did not do
+topic_returned_hours    until the person, hours later, asked of the same topic again, within 10 traces; 0 never
+======================  ============================================================================
+
+======================  ============================================================================
 of several together
 ======================  ============================================================================
 accepted_share          accepted over accepted and rejected
@@ -65,14 +74,17 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Final, TypeVar
 
+import orjson
+
 from promptlabel.records import Event, JsonValue, Message, Trace
-from promptlabel.traces.follow_ups import asked, follow_up_signals
+from promptlabel.traces.follow_ups import asked, follow_up_signals, spoken
 from promptlabel.traces.reactions import EventsByName, reaction_signals
+from promptlabel.traces.sessions import session_signals
 
 _LAUGHTER: Final = re.compile(
     r"\b(?:a*(?:ha){2,}h?|he(?:he)+|lo+l+|lmf?ao+|rofl)\b|[😂🤣😆😹]", re.IGNORECASE
 )
-_Dated = TypeVar("_Dated", Message, Event)
+_Dated = TypeVar("_Dated", Message, Event, Trace)
 _SHORT_VALUE: Final = re.compile(r"\w{1,20}")
 
 
@@ -82,6 +94,7 @@ def compute_signals(
     *,
     window: timedelta | None = None,
     as_of: datetime | None = None,
+    later: Sequence[Trace] = (),
 ) -> dict[str, float]:
     """The signals of one trace by name; an event can not take the name of a signal of the conversation.
 
@@ -91,14 +104,16 @@ def compute_signals(
         window: how long after the conversation events still count; None is for ever.
         as_of: the moment of which to say what was known: what was said or done later does not count, and what
             only time can tell (`kept`, `abandoned`) is left out until it has. None is after all of it.
+        later: the traces of the same session or person that came after it, in any order.
     """
-    conversation = _known(_conversation(trace), as_of)
+    conversation = _known(spoken(trace), as_of)
     end = max((moment for moment in (trace.timestamp, *_moments(conversation)) if moment), default=None)
     counted = sorted(_known(_within(events, end, window), as_of), key=_in_order)
     by_name = _by_name(counted)
     return {
         **_event_signals(by_name, end),
         **_reactions(by_name, conversation, end, as_of),
+        **session_signals(trace, _known(later, as_of), as_of),
         **_conversation_signals(conversation),
     }
 
@@ -109,9 +124,13 @@ def _known(dated: Sequence[_Dated], as_of: datetime | None) -> Sequence[_Dated]:
     return [item for item in dated if item.timestamp is None or item.timestamp <= as_of]
 
 
-def _in_order(event: Event) -> tuple[datetime, str, str]:
-    """By time; what happened at one time in an order that does not depend on the log's."""
-    return event.timestamp, event.event, str(event.value)
+def _in_order(event: Event) -> tuple[datetime, str, bytes, bytes]:
+    """By time; what happened at one time by name and content, so that the log's order does not matter."""
+    return event.timestamp, event.event, _json(event.value), _json(event.metadata)
+
+
+def _json(value: JsonValue) -> bytes:
+    return orjson.dumps(value, default=dict)
 
 
 def _reactions(
@@ -126,13 +145,6 @@ def _reactions(
         answered_at=end,
         as_of=as_of,
     )
-
-
-def _conversation(trace: Trace) -> Sequence[Message]:
-    if trace.messages:
-        return trace.messages
-    sides = (("user", trace.input), ("assistant", trace.output))
-    return [Message(role, content) for role, content in sides if content is not None]
 
 
 def _moments(conversation: Sequence[Message]) -> list[datetime]:
@@ -209,7 +221,7 @@ def _by_name(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 def _event_signals(by_name: EventsByName, end: datetime | None) -> dict[str, float]:
     signals: dict[str, float] = {}
-    for name, same in by_name.items():
+    for name, same in sorted(by_name.items()):
         signals |= _signals_of_one_name(name, same, end)
     return signals
 

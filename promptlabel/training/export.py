@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from promptlabel.evals.freezing import Refusal
-from promptlabel.records import Posterior, Trace, trace_record
+from promptlabel.label_sets import set_members
+from promptlabel.records import Posterior, TaskKind, Trace, trace_record
 from promptlabel.review.adjudication import Decision
-from promptlabel.training.guard import NO_VOTE, EvalOverlap, guarded
+from promptlabel.training.guard import LED, NO_VOTE, RECYCLED, EvalOverlap, guarded
 
 Source = Literal["gold", "labelmodel"]
 
@@ -22,6 +23,7 @@ class TrainingRow:
     Attributes:
         weight: 1 for a human label, else the posterior's confidence.
         as_of: when the label became known.
+        provenance: who stands behind the label: ``rule:NAME/MODEL`` for each vote, ``reviewer:NAME`` for each person.
     """
 
     trace: Trace
@@ -31,6 +33,12 @@ class TrainingRow:
     weight: float
     source: Source
     as_of: datetime
+    provenance: tuple[str, ...] = ()
+
+    @property
+    def is_human(self) -> bool:
+        """Whether people decided it."""
+        return self.source == "gold"
 
     def record(self) -> dict[str, Any]:
         """The row as the JSON object of the interface: label, provenance, then the text as it was logged."""
@@ -43,6 +51,7 @@ class TrainingRow:
             "weight": self.weight,
             "source": self.source,
             "as_of": self.as_of,
+            "provenance": list(self.provenance),
         } | text
 
 
@@ -57,7 +66,8 @@ class Labels:
         names: the task's labels.
         posteriors: by trace id, from the fit of `fitted_at`.
         decisions: by trace id; one that was not blind is no gold, for the model may have suggested it.
-        covered: ids of traces on which at least one rule voted.
+        voters: trace id -> the rules that voted on it, as ``NAME/MODEL``; those without a vote are left out.
+        recycled: trace id -> chain from a vote that was set aside to the model that is to be trained.
     """
 
     task: str
@@ -65,7 +75,17 @@ class Labels:
     posteriors: Mapping[str, Posterior]
     fitted_at: datetime | None
     decisions: Mapping[str, Decision]
-    covered: Container[str]
+    voters: Mapping[str, tuple[str, ...]]
+    recycled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kind: TaskKind = "one"
+
+    def members(self, label: str) -> tuple[str, ...]:
+        """The labels that a decision gave: one, or where several may apply those of its set."""
+        return set_members(label) if self.kind == "several" else (label,)
+
+    def knows(self, label: str) -> bool:
+        """Whether the task has the decision's labels."""
+        return all(name in self.names for name in self.members(label))
 
 
 def training_rows(
@@ -73,16 +93,15 @@ def training_rows(
 ) -> Iterator[TrainingRow | Refusal]:
     """For each trace its training row, or why there is none."""
     for trace, refused in guarded(traces, overlap, holdout_after):
-        yield refused or _row(trace, labels) or Refusal(trace.trace_id, NO_VOTE)
+        yield refused or _row(trace, labels) or _unlabelled(trace, labels)
 
 
 def _row(trace: Trace, labels: Labels) -> TrainingRow | None:
     decision = labels.decisions.get(trace.trace_id)
-    if decision is not None and decision.blind and decision.label in labels.names:
-        probs = {name: float(name == decision.label) for name in labels.names}
-        return TrainingRow(trace, labels.task, decision.label, probs, 1.0, "gold", decision.at)
-    posterior = labels.posteriors.get(trace.trace_id)
-    if posterior is None or labels.fitted_at is None or trace.trace_id not in labels.covered:
+    if decision is not None and decision.blind and labels.knows(decision.label):
+        return _decided(trace, labels, decision)
+    posterior, voters = labels.posteriors.get(trace.trace_id), labels.voters.get(trace.trace_id)
+    if posterior is None or labels.fitted_at is None or not voters:
         return None
     return TrainingRow(
         trace,
@@ -92,4 +111,23 @@ def _row(trace: Trace, labels: Labels) -> TrainingRow | None:
         posterior.confidence,
         "labelmodel",
         labels.fitted_at,
+        tuple(f"rule:{voter}" for voter in voters),
     )
+
+
+def _decided(trace: Trace, labels: Labels, decision: Decision) -> TrainingRow:
+    given = labels.members(decision.label)
+    probs = {name: float(name in given) for name in labels.names}
+    reviewers = tuple(f"reviewer:{name}" for name in decision.reviewers)
+    return TrainingRow(trace, labels.task, decision.label, probs, 1.0, "gold", decision.at, reviewers)
+
+
+def _unlabelled(trace: Trace, labels: Labels) -> Refusal:
+    chain = labels.recycled.get(trace.trace_id)
+    if chain is None:
+        return Refusal(trace.trace_id, NO_VOTE)
+    decision = labels.decisions.get(trace.trace_id)
+    if decision is None:
+        return Refusal(trace.trace_id, RECYCLED, chain=chain)
+    who = ", ".join(decision.reviewers)
+    return Refusal(trace.trace_id, LED, chain=(f"decided by {who} after seeing votes", *chain))

@@ -17,6 +17,8 @@ SAME_TEXT = "same text as a case of a frozen eval version"
 NEAR_TEXT = "nearly the text of a case of a frozen eval version"
 HELD_BACK = "later than the task's holdout_after, kept for judging"
 NO_VOTE = "no rule voted on it and no person decided it"
+RECYCLED = "its label comes from the model to be trained"
+LED = "decided after seeing a vote that comes from the model to be trained"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,6 @@ def test_log_probabilities_become_a_distribution(mock_model):
         ("500", "server_error", False, None),
         ("503", "server_error", False, None),
         ("529", "overloaded", False, None),
-        ("hang", "timeout", False, None),
         ("headers_only", "timeout", False, None),
         ("drip", "timeout", False, None),
         ("429_ms", "rate_limit", False, 7.0),
@@ -227,6 +226,25 @@ assert int(peak[1]) < 120_000
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={"PATH": os.environ["PATH"], "PYTHONPATH": "."}
     )
+
+
+@pytest.mark.parametrize("fault", ["hang", "headers_only", "drip"])
+def test_the_deadline_of_a_stalled_request_is_kept_to_a_twentieth(fault, mock_model, make_jobs):
+    async def run():
+        async with mock_model.serving(mock_model.Behaviour(script=[fault])) as server:
+            model = settings(server.url, timeout=1.0)
+            client, attempts = HostedClient("judge", model), []
+
+            async def deliver(outcome):
+                attempts.extend(outcome.attempts)
+
+            await Sender(client, Limits.of(model), Account()).run(make_jobs(1), deliver)
+            await client.close()
+            return attempts[0]
+
+    attempts = [asyncio.run(run()) for _ in range(3)]
+    assert {attempt.cause for attempt in attempts} == {"timeout"}
+    assert min(attempt.seconds for attempt in attempts) < 1.05
 
 
 TRANSPORT_FAULTS = ["429", "500", "503", "529", "408", "hang", "headers_only", "drip", "reset", "truncated"]

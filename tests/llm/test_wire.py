@@ -34,8 +34,8 @@ def test_connections_are_bounded(mock_model):
     assert (len(bodies), seen.most_open) == (20, 4)
 
 
-@pytest.mark.parametrize("fault", ["hang", "headers_only", "drip"])
-def test_the_deadline_is_kept_to_a_twentieth(fault, mock_model):
+@pytest.mark.parametrize("fault", ["headers_only", "drip"])
+def test_an_answer_that_dries_up_has_half_the_time(fault, mock_model):
     async def run():
         async with mock_model.serving(mock_model.Behaviour(script=[fault])) as server:
             wire = Wire(server.url, {}, 1.0, 1)
@@ -46,7 +46,7 @@ def test_the_deadline_is_kept_to_a_twentieth(fault, mock_model):
             await wire.close()
             return taken
 
-    assert any(asyncio.run(run()) < 1.05 for _ in range(3))
+    assert any(0.45 < asyncio.run(run()) < 0.75 for _ in range(3))
 
 
 def test_a_retry_after_date_is_read_by_the_given_clock(mock_model):

@@ -76,3 +76,15 @@ def test_a_heuristic_that_raises_costs_its_own_vote_alone():
     assert (vote.status, vote.label) == ("error", None)
     assert "KeyError" in vote.cause
     assert TRACE.trace_id not in vote.cause
+
+
+def test_what_a_heuristic_says_that_is_no_label_groups_by_what_it_said():
+    @heuristic
+    def mistaken(trace):
+        return "unkind"
+
+    votes = code_votes(
+        Heuristic("tone", ("kind", "rude"), mistaken), RULE, [TRACE, replace(TRACE, trace_id="b")]
+    )
+    (cause,) = {vote.cause for vote in votes}
+    assert "'unkind' is not a label" in cause

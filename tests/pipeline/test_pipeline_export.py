@@ -43,7 +43,18 @@ KEYS = {
     "posteriors": {"trace_id", "task", "label", "confidence", "probs"},
     "queue": {"trace_id", "task", "lane", "score", "probability", "reason"},
     "gold": {"trace_id", "task", "label", "reviewer", "timestamp", "blind", "lane", "probability"},
-    "training": {"trace_id", "task", "label", "probs", "weight", "source", "as_of", "input", "output"},
+    "training": {
+        "trace_id",
+        "task",
+        "label",
+        "probs",
+        "weight",
+        "source",
+        "as_of",
+        "provenance",
+        "input",
+        "output",
+    },
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -78,3 +79,15 @@ def test_the_same_store_gives_the_same_page(tone) -> None:
     first, second = (report(tone.workspace, tone.root / name, now=NOW) for name in ("a.html", "b.html"))
     assert (tone.root / "a.html").read_bytes() == (tone.root / "b.html").read_bytes()
     assert orjson.dumps(first.figures) == orjson.dumps(second.figures)
+
+
+def test_reviewers_stand_in_the_report_once_somebody_has_reviewed(tone) -> None:
+    assert "<h3>Reviewers</h3>" not in Path(report(tone.workspace, now=NOW).path).read_text()
+    queue = tone.fit_and_queue()
+    tone.review_all(queue, "audit")
+    found = report(tone.workspace, now=NOW)
+    (row,) = found.figures.tasks[0].people.reviewers
+    assert (row.reviewer, row.counts.labelled) == ("ann", queue.lanes["audit"])
+    page = Path(found.path).read_text()
+    assert "<h3>Reviewers</h3>" in page
+    assert "No trace was labelled blind by two" in page

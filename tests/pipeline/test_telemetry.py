@@ -1,6 +1,12 @@
+import gzip
+import json
 import subprocess
 import sys
+from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -102,3 +108,49 @@ def test_a_run_sends_its_spans_where_it_was_told(promptlabel, project, monkeypat
     assert '"name": "promptlabel vote"' in out
     assert '"gen_ai.operation.name": "chat"' in out
     assert "How do I" not in out
+
+
+@contextmanager
+def collecting():
+    """An OTLP collector on this machine: its address, and the spans it is sent."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    spans = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            request = ExportTraceServiceRequest.FromString(body)
+            spans.extend(
+                span
+                for resource in request.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            )
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", spans
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_collector_gets_one_span_a_request_and_one_for_the_run(promptlabel, project, monkeypatch):
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    with collecting() as (address, spans):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        report = json.loads(promptlabel("vote", "--json", cwd=project, check=False).stdout)
+    names = Counter(span.name.split()[0] for span in spans)
+    assert names == {"chat": report["calls"], "promptlabel": 1}
+    (run,) = (span for span in spans if span.name == "promptlabel vote")
+    assert {span.parent_span_id for span in spans if span is not run} == {run.span_id}

@@ -11,7 +11,7 @@ from promptlabel.evals.versions import Case, EvalVersion
 from promptlabel.records import Message, Posterior, Trace
 from promptlabel.review.adjudication import Decision
 from promptlabel.training.export import Labels, TrainingRow, training_rows
-from promptlabel.training.guard import FROZEN, HELD_BACK, NO_VOTE, EvalOverlap
+from promptlabel.training.guard import FROZEN, HELD_BACK, LED, NO_VOTE, RECYCLED, EvalOverlap
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 THEN = NOW - timedelta(days=3)
@@ -35,7 +35,7 @@ LABELS = Labels(
     posteriors={trace.trace_id: posterior(trace.trace_id) for trace in TRACES},
     fitted_at=NOW,
     decisions={"gold": decision("gold"), "led": decision("led", blind=False), "frozen": decision("frozen")},
-    covered={"soft", "gold", "led", "frozen"},
+    voters=dict.fromkeys(("soft", "gold", "led", "frozen"), ("thanks/code",)),
 )
 OVERLAP = EvalOverlap.of(
     [EvalVersion("tone", "2026.11.1", (Case(TRACES[4], "tone", "bad", "2026.11.1", NOW, ("ann",)),), {})]
@@ -58,6 +58,7 @@ def test_a_posterior_is_a_soft_label_as_of_its_fit() -> None:
         "weight": 0.7,
         "source": "labelmodel",
         "as_of": NOW,
+        "provenance": ["rule:thanks/code"],
         "input": "text soft",
         "output": "ok",
     }
@@ -73,6 +74,7 @@ def test_a_blind_decision_is_gold_as_of_the_decision() -> None:
         "gold",
         THEN,
     )
+    assert row.provenance == ("reviewer:ann",)
 
 
 def test_a_decision_made_after_seeing_votes_is_no_gold() -> None:
@@ -95,7 +97,38 @@ def test_gold_that_is_held_back_never_enters() -> None:
 def test_messages_are_kept() -> None:
     trace = Trace("m", NOW, messages=(Message("user", "hi"),))
     (row,) = training_rows(
-        [trace], Labels("tone", ("good", "bad"), {"m": posterior("m")}, NOW, {}, {"m"}), OVERLAP, None
+        [trace],
+        Labels("tone", ("good", "bad"), {"m": posterior("m")}, NOW, {}, {"m": ("thanks/code",)}),
+        OVERLAP,
+        None,
     )
     assert isinstance(row, TrainingRow)
     assert row.record()["messages"] == [{"role": "user", "content": "hi"}]
+
+
+CHAIN = ("vote of student", "the model being trained")
+
+
+@pytest.mark.parametrize(
+    ("decided", "reason", "chain"),
+    [
+        ({}, RECYCLED, CHAIN),
+        ({"own": decision("own", blind=False)}, LED, ("decided by ann after seeing votes", *CHAIN)),
+    ],
+)
+def test_a_label_of_the_model_itself_is_refused_with_its_chain(
+    decided: dict[str, Decision], reason: str, chain: tuple[str, ...]
+) -> None:
+    labels = Labels(
+        "tone", ("good", "bad"), {"own": posterior("own")}, NOW, decided, {}, recycled={"own": CHAIN}
+    )
+    (refused,) = training_rows([Trace("own", NOW, input="x")], labels, OVERLAP, None)
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.chain) == (reason, chain)
+
+
+def test_what_people_decided_blind_is_gold_whatever_the_model_said() -> None:
+    labels = Labels("tone", ("good", "bad"), {}, None, {"own": decision("own")}, {}, recycled={"own": CHAIN})
+    (row,) = training_rows([Trace("own", NOW, input="x")], labels, OVERLAP, None)
+    assert isinstance(row, TrainingRow)
+    assert row.is_human

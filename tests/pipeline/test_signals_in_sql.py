@@ -1,0 +1,151 @@
+"""Signals that the store computes in SQL, against the pure functions as their oracle."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from promptlabel.pipeline.ingest import update_signals
+from promptlabel.records import Event, Message, Trace
+from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.traces.reactions import ASKED_AGAIN, DECIDED, NO_USE, RATED, TAKEN_BACK
+from promptlabel.traces.sessions import person_of
+from promptlabel.traces.signals import compute_signals
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+EXAMPLES = itertools.count()
+
+MOMENTS = st.one_of(st.integers(0, 45), st.integers(0, 500), st.sampled_from([60, 90, 30, 10])).map(
+    lambda minutes: NOON + timedelta(minutes=minutes, microseconds=minutes % 3)
+)
+WORDS = st.sampled_from(
+    ["how", "do", "I", "export", "exports", "HAHA", "lol?", "thanks", "ΟΔΟΣ", "οδος", "İstanbul", "istanbul", "é-haha",
+     "😂", "a_b", "½", "\u2003", "\x1c", "\x85", "why", "file", "file", "can't", "naïve", "日本語", '"q"', "\\", "\n"]
+)  # fmt: skip
+TEXTS = st.one_of(
+    st.lists(WORDS, max_size=7).map(" ".join),
+    st.text(st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x2FF), max_size=12),
+)
+ROLES = st.sampled_from(["user", "user", "assistant", "assistant", "system", "a", "b"])
+NAMES = sorted(
+    {*ASKED_AGAIN, *DECIDED, *NO_USE, *RATED, *TAKEN_BACK, "edited", "replay", "kept", "messages", 'od"d'}
+)
+VALUES = st.one_of(
+    st.sampled_from([None, True, False, 0, 1, 3, 0.5, 0.25, -2, 1e300, "up", " Down ", "👍", "a new prompt", [1], {"a": 2}]),
+    TEXTS,
+)  # fmt: skip
+METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "max": st.sampled_from([5, 1, None, "x", True]),
+        "min": st.sampled_from([0, 1, 5, None, 2.5]),
+        "prompt": st.one_of(TEXTS, st.none(), st.integers(0, 9)),
+        "before": st.one_of(TEXTS, st.none()),
+        "after": st.one_of(TEXTS, st.none()),
+    },
+)
+
+
+@st.composite
+def traces(draw: st.DrawFn, name: str) -> Trace:
+    fields: dict[str, Any] = {
+        "timestamp": draw(st.one_of(st.none(), MOMENTS, MOMENTS)),
+        "session_id": draw(st.sampled_from([None, "s", "s", "t"])),
+        "user_id": draw(st.sampled_from([None, None, "u", "v"])),
+    }
+    if draw(st.booleans()):
+        said = draw(
+            st.lists(st.tuples(ROLES, TEXTS, st.one_of(st.none(), MOMENTS, MOMENTS)), min_size=1, max_size=5)
+        )
+        is_timed = draw(st.booleans())
+        messages = [Message(role, text, at or (NOON if is_timed else None)) for role, text, at in said]
+        return Trace(name, messages=tuple(messages), **fields)
+    one, other = draw(TEXTS), draw(st.one_of(st.none(), TEXTS))
+    return (
+        Trace(name, input=one, output=other, **fields)
+        if draw(st.booleans())
+        else Trace(name, output=one, **fields)
+    )
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[list[Trace], list[Event]]:
+    names = [f"t{place}" for place in range(draw(st.integers(1, 5)))]
+    events = draw(
+        st.lists(
+            st.builds(Event, st.sampled_from(names), MOMENTS, st.sampled_from(NAMES), VALUES, METADATA),
+            max_size=14,
+        )
+    )
+    return [draw(traces(name)) for name in names], events
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
+    folder = tmp_path_factory.mktemp("store")
+    with DuckDBStore(folder / "s.duckdb", folder / "journal") as store:
+        yield store
+
+
+def expected(of: Sequence[Trace], events: Sequence[Event]) -> dict[str, Mapping[str, float]]:
+    """The oracle's signals; equal events are one, as they are in the store."""
+    distinct = [event for place, event in enumerate(events) if event not in events[:place]]
+    return {
+        trace.trace_id: compute_signals(
+            trace,
+            [event for event in distinct if event.trace_id == trace.trace_id],
+            later=[one for one in of if _is_later(one, trace)],
+        )
+        for trace in of
+    }
+
+
+def _is_later(one: Trace, trace: Trace) -> bool:
+    if one.timestamp is None or trace.timestamp is None:
+        return False
+    is_mine = person_of(one) == person_of(trace) or one.session_id == trace.session_id
+    return is_mine and (one.timestamp, one.trace_id) > (trace.timestamp, trace.trace_id)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(logs(), st.booleans())
+def test_the_store_computes_what_the_functions_say(
+    store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool
+) -> None:
+    mine = _renamed(log, f"{next(EXAMPLES)}-")
+    half = len(mine[0]) // 2 if in_two else len(mine[0])
+    store.add_traces(mine[0][:half])
+    store.add_events(mine[1])
+    assert update_signals(store) == half
+    store.add_traces(mine[0][half:])
+    update_signals(store)
+    found = {trace.trace_id: trace.signals for trace in store.traces([trace.trace_id for trace in mine[0]])}
+    for name, signals in expected(*mine).items():
+        assert found[name] == pytest.approx(signals, rel=1e-12), name
+    assert update_signals(store) == 0
+
+
+def _renamed(log: tuple[list[Trace], list[Event]], prefix: str) -> tuple[list[Trace], list[Event]]:
+    """The same log under ids that no other example has."""
+    of, events = log
+    return (
+        [
+            Trace(
+                prefix + one.trace_id,
+                one.timestamp,
+                one.input,
+                one.output,
+                one.messages,
+                session_id=one.session_id and prefix + one.session_id,
+                user_id=one.user_id and prefix + one.user_id,
+            )
+            for one in of
+        ],
+        [Event(prefix + one.trace_id, one.timestamp, one.event, one.value, one.metadata) for one in events],
+    )
