@@ -9,9 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
-from conftest import Run, read_json
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def read_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one object on stdout."""
+    return json.loads(done.stdout)
 
 
 @contextmanager
