@@ -258,7 +258,6 @@ def refusals(  # noqa: C901 - a list of attacks
             "/",
             "/tasks/quality",
             "/tasks/quality/conflicts",
-            "/join/",
             "/join/guess",
             f"/join/{token}x",
         ):
