@@ -372,12 +372,16 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
 )
+@click.option(
+    "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
+)
 @_on_votes
 def review(
     port: int,
     reviewer: str,
     reviewers: int | None,
     invited: tuple[str, ...],
+    name: str | None,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -389,7 +393,15 @@ def review(
     with open_workspace(project, tasks) as workspace:
         settings = workspace.project.settings.review
         chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
-        serve(workspace, port=port, reviewer=reviewer, invited=invited, review=chosen, as_json=as_json)
+        serve(
+            workspace,
+            port=port,
+            name=name,
+            reviewer=reviewer,
+            invited=invited,
+            review=chosen,
+            as_json=as_json,
+        )
 
 
 @commands.command()
@@ -553,11 +565,6 @@ def certify(
 @_out
 @_eval
 @click.option(
-    "--suggestions",
-    is_flag=True,
-    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
-)
-@click.option(
     "--min-confidence",
     "least_confidence",
     type=click.FloatRange(0.5, 1.0),
@@ -565,14 +572,19 @@ def certify(
     show_default=True,
     help="Leave out preference pairs less sure than this.",
 )
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
     kind: str,
     students: tuple[str, ...],
     out: Path | None,
     version: str,
-    suggestions: bool,
     least_confidence: float,
+    suggestions: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -657,6 +669,16 @@ def doctor(repair: bool, project: Path, as_json: bool) -> None:
     result = doctor(project, repair=repair)
     _show("doctor", result, as_json)
     sys.exit(result.exit_code)
+
+
+@commands.command()
+@click.argument("target", metavar="STORE")
+@_on_project
+def move(target: str, project: Path, as_json: bool) -> None:
+    """Carry the project's store to another home: postgresql://USER@HOST/DATABASE, or the path of a DuckDB file."""
+    from promptlabel.pipeline.move import move
+
+    _show("move", move(project, target), as_json)
 
 
 def _show(verb: str, result: object, as_json: bool) -> None:

@@ -158,6 +158,19 @@ class Evals(StrictModel):
         return self
 
 
+class Engine(StrictModel):
+    """Where the work of a run is done: in this process, in several, or on a Ray cluster.
+
+    `workers` is how many shards are worked on at once (default: one a processor), `shard` how many traces one
+    holds, `address` the cluster (default: one made on this machine for the run).
+    """
+
+    executor: Literal["inline", "pool", "ray"] = "inline"
+    workers: int | None = Field(default=None, ge=1, le=4096)
+    shard: int = Field(default=20_000, ge=1)
+    address: str | None = None
+
+
 class Training(StrictModel):
     """What training exports should be like; `most` counts the rows of one category."""
 
@@ -176,6 +189,7 @@ class Settings(StrictModel):
     routing: Routing = Routing()
     review: Review = Review()
     evals: Evals = Evals()
+    engine: Engine = Engine()
     training: Training = Training()
 
 

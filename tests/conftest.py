@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from postgres_server import Server, programs, temporary_folder
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
@@ -75,3 +76,16 @@ def project(promptlabel: Run, tmp_path: Path) -> Path:
 def read_json(done: subprocess.CompletedProcess[str]) -> Any:
     """The one object on stdout."""
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for tests that leave it running."""
+    pytest.importorskip("psycopg", reason="needs the postgres extra")
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with temporary_folder() as folder:
+        server = Server(Path(folder), fsync="off")
+        server.start()
+        yield server
+        server.stop()

@@ -17,6 +17,13 @@ class InFlight(NamedTuple):
     usd: float
     calls: int
 
+    def plus(self, other: InFlight) -> InFlight:
+        """Both together."""
+        return InFlight(self.usd + other.usd, self.calls + other.calls)
+
+
+NOTHING: Final = InFlight(0.0, 0)
+
 
 @dataclass(slots=True)
 class Reservation:
@@ -62,15 +69,24 @@ class Account:
         self._stretch = 1.0
         self._settled: asyncio.Future[None] | None = None
 
+    @property
+    def in_flight(self) -> int:
+        """How many reservations are open."""
+        return self._open
+
     def try_reserve(self, upper_bound_usd: float) -> Reservation | None:
         """A reservation for one call of at most so much, or None where it does not fit now."""
-        usd = upper_bound_usd * self._stretch
+        usd = self.stretched(upper_bound_usd)
         if not self._fits(usd):
             return None
         self._reserved += usd
         self._open += 1
         self._write_down()
         return Reservation(usd)
+
+    def stretched(self, upper_bound_usd: float) -> float:
+        """The bound, grown by as much as servers have passed theirs."""
+        return upper_bound_usd * self._stretch
 
     async def settlement(self) -> bool:
         """True after the next settlement, which may free money; False at once where nothing is in flight."""

@@ -26,8 +26,14 @@ def open_account(workspace: Workspace) -> Account:
     return _account(
         workspace,
         BatchLog.of(workspace.project),
-        lambda most: store.save_state(_IN_FLIGHT, {"usd": most.usd, "calls": most.calls}),
+        lambda most: remember_in_flight(store, most),
     )
+
+
+def remember_in_flight(store: Store, most: InFlight | None) -> None:
+    """Nothing; should everything die now, the next account counts so much as spent."""
+    some = most is not None and most.calls > 0
+    store.save_state(_IN_FLIGHT, {"usd": most.usd, "calls": most.calls} if most and some else None)
 
 
 def batch_account(workspace: Workspace, batches: BatchLog) -> Account:

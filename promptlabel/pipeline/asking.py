@@ -12,11 +12,12 @@ from promptlabel.llm.client import Client
 from promptlabel.llm.connecting import connect
 from promptlabel.llm.jobs import Job
 from promptlabel.pipeline.casting import answered_vote, failed_vote, request_digest, unasked_vote, vote_key
+from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace, Vote
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.settings import ModelSettings, Project
-from promptlabel.store.contract import Store
+from promptlabel.store.contract import WHOLE, Part, Store
 
 Item = TypeVar("Item")
 
@@ -117,6 +118,16 @@ def askings(
     return found
 
 
+def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
+    """Every prompt rule of the tasks (those named, all without names), each with each of its models."""
+    models = workspace.project.settings.models
+    prompts = [
+        prompt for task in workspace.tasks for prompt in task.prompts if not rules or prompt.name in rules
+    ]
+    clients = connect_models(workspace.project, (model for prompt in prompts for model in prompt.models))
+    return [asking for task in workspace.tasks for asking in askings(task, models, clients, rules)]
+
+
 def _cannot_decode(task: Task, prompt: PromptRule, model: str, decode: Decode, client: Client) -> Fault:
     able = ", ".join(client.decodes)
     return Fault(
@@ -144,9 +155,9 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     return groups
 
 
-def wanted(store: Store, asking: Asking, limit: int | None) -> Iterator[Wanted | Vote]:
+def wanted(store: Store, asking: Asking, limit: int | None, part: Part = WHOLE) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    pending = store.pending(asking.rule, samples=asking.prompt.asks, limit=limit)
+    pending = store.pending(asking.rule, samples=asking.prompt.asks, limit=limit, part=part)
     return (render(asking, trace, sample) for trace, sample in pending)
 
 

@@ -120,6 +120,11 @@ class BatchRun:
         """Whether the asking's questions go into files in this run."""
         return self._options.submit and asking.rule.model in self._models
 
+    @property
+    def any_open(self) -> bool:
+        """Whether there are batches that are not collected."""
+        return bool(self._log.open)
+
     def without_held(self, chunks: Iterable[list[Wanted | Vote]]) -> Iterator[list[Wanted | Vote]]:
         """The chunks without the questions that are in a batch that is not collected."""
         for chunk in chunks:

@@ -13,7 +13,7 @@ from typing import Final
 from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
 from promptlabel.settings import Project, load_project
 from promptlabel.store.duckdb_store import DuckDBStore
-from promptlabel.store.opening import store_files
+from promptlabel.store.opening import open_store, store_files
 from promptlabel.store.salvaging import salvage
 from promptlabel.store.verifying import Verification
 
@@ -115,7 +115,11 @@ def _disk(project: Project) -> Check:
 
 def _store(project: Project, *, repair: bool) -> Iterator[Check]:
     try:
-        path, journal = store_files(project)
+        files = store_files(project)
+        if files is None:
+            yield _shared(project)
+            return
+        path, journal = files
         if not path.exists() and not journal.exists():
             yield Check("store", ok=True, detail="none yet; the first ingest makes it")
         elif repair:
@@ -126,6 +130,18 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
         yield Check("store", ok=False, detail=str(error), remedy=_REPAIR)
     except (StoreError, InputError) as error:
         yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
+
+
+def _shared(project: Project) -> Check:
+    """Whether the shared store opens; its soundness is PostgreSQL's business."""
+    from promptlabel.store.postgres.postgres_store import PostgresStore
+
+    with open_store(project) as store:
+        if not isinstance(store, PostgresStore):
+            raise TypeError("a shared store is a PostgresStore")
+        put_back = f"{store.recovered} journal entries put back on opening"
+        detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
+    return Check("store", ok=True, detail=detail)
 
 
 def _verified(path: Path, journal: Path) -> Iterator[Check]:

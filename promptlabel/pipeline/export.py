@@ -103,8 +103,8 @@ def export(
     if kind not in TRAINING_KINDS:
         if students:
             fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
-        found = _rows(workspace, kind, version, suggestions=suggestions)
-        return ExportReport(str(path), _write_rows(path, found, kind, workspace.tasks), kind)
+        rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
+        return ExportReport(str(path), rows, kind)
     made = TrainingExport(workspace, lineage_of(workspace, students))
     if kind == PREFERENCES:
         rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
@@ -154,19 +154,17 @@ def _write_rows(path: Path, rows: Iterable[Row], kind: str, tasks: tuple[Task, .
     return write_document(path, list(rows))
 
 
-def _rows(workspace: Workspace, kind: str, version: str, *, suggestions: bool) -> Iterator[Row]:
-    tasks = workspace.tasks
-    if kind in ANNOTATION_FORMATS:
-        known = _annotated if suggestions else _waiting
-        found = (ANNOTATION_FORMATS[kind](known(workspace, task)) for task in tasks)
-    else:
-        found = (_task_rows(workspace, kind, version, task) for task in tasks)
-    return map(without_secrets, chain.from_iterable(found))
+def _rows(workspace: Workspace, kind: str, version: str, suggestions: bool) -> Iterator[Row]:
+    rows = (_task_rows(workspace, kind, version, suggestions, task) for task in workspace.tasks)
+    return map(without_secrets, chain.from_iterable(rows))
 
 
-def _task_rows(workspace: Workspace, kind: str, version: str, task: Task) -> Iterable[Row]:
+def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool, task: Task) -> Iterable[Row]:
     if kind in ROW_SOURCES:
         return ROW_SOURCES[kind](workspace, task)
+    if kind in ANNOTATION_FORMATS:
+        annotated = _annotated(workspace, task) if suggestions else _waiting(workspace, task)
+        return ANNOTATION_FORMATS[kind](annotated)
     found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, found, cases)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from promptlabel.llm.batches import BatchClient
 from promptlabel.llm.client import Client
-from promptlabel.pipeline.asking import Asking, Wanted, interleaved, wanted
-from promptlabel.pipeline.vote import all_askings, require_rules
+from promptlabel.pipeline.asking import Asking, Wanted, all_askings, interleaved, wanted
+from promptlabel.pipeline.vote import require_rules
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Usage
 

@@ -87,6 +87,10 @@ class Progress:
         if vote.status in ("malformed", "error"):
             self._dead[vote.cause or vote.status] += 1
 
+    def cast_elsewhere(self, votes: int) -> None:
+        """Nothing; so many votes of code rules were cast by another process."""
+        self._cast += votes
+
     def snapshot(self) -> Snapshot:
         """The run now."""
         now, traffic = self._clock(), self._traffic()

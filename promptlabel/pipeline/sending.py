@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from promptlabel.llm.client import Client
 from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
+from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
 from promptlabel.pipeline.accounts import close_account, open_account
 from promptlabel.pipeline.asking import Wanted
@@ -20,6 +21,9 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Answer, Vote
 from promptlabel.store.contract import Store
+
+SENDING: Final = "asking models"
+"""What one process at a time may do: the budget is reserved, and questions are chosen, by that one alone."""
 
 _FIRST_LOOK_UP: Final = 64
 _LONGEST_LOOK_UP: Final = 1024
@@ -38,17 +42,22 @@ class Sent:
     stopped: str | None = None
     message: str = ""
 
+    def plus(self, other: Sent) -> Sent:
+        """The sums of both; of two that ended early, the first's reason."""
+        return Sent(
+            self.calls + other.calls,
+            self.cached + other.cached,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.usd + other.usd,
+            self.stopped or other.stopped,
+            self.message or other.message,
+        )
+
     def joined(self, report: SendReport, cached: int) -> Sent:
         """The sums of this and what else was sent; of two that ended early, this one's reason."""
-        return Sent(
-            self.calls + report.calls,
-            self.cached + cached,
-            self.input_tokens + report.input_tokens,
-            self.output_tokens + report.output_tokens,
-            self.usd + report.usd,
-            self.stopped or report.stopped,
-            self.message or report.message,
-        )
+        tokens = report.input_tokens, report.output_tokens
+        return self.plus(Sent(report.calls, cached, *tokens, report.usd, report.stopped, report.message))
 
 
 Chunk = Sequence[Wanted | Vote]
@@ -132,9 +141,17 @@ class _Delivery:
         return _LookedUp(items, await asyncio.to_thread(self._store.answers, requests))
 
 
-async def send_all(workspace: Workspace, questions: Mapping[str, Questions], writer: VoteWriter) -> Sent:
-    """What was sent, by model name, once all votes are delivered or the run was stopped by signal, budget or failure."""
-    account = open_account(workspace)
+async def send_all(
+    workspace: Workspace,
+    questions: Mapping[str, Questions],
+    writer: VoteWriter,
+    granted: Account | None = None,
+) -> Sent:
+    """What was sent, by model name, once all votes are delivered or the run was stopped by signal, budget or failure.
+
+    On the project's whole budget, unless an account was granted.
+    """
+    account = granted or open_account(workspace)
     delivery = _Delivery(workspace.store, writer)
     models = workspace.project.settings.models
     try:
@@ -147,7 +164,8 @@ async def send_all(workspace: Workspace, questions: Mapping[str, Questions], wri
             reports = await _run(senders, questions, delivery)
     finally:
         await asyncio.gather(*(asked.client.close() for asked in questions.values()))
-    close_account(workspace, account)
+    if granted is None:
+        close_account(workspace, account)
     return _summed(reports, delivery.cached)
 
 

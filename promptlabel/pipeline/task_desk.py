@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from promptlabel.errors import InputError
+from promptlabel.pipeline.other_pages import OtherPages
 from promptlabel.pipeline.revealing import Opinions, Reveal
 from promptlabel.records import Pick, ReviewAction, ReviewEvent, Trace
 from promptlabel.review.adjudication import PROBE, Conflict, conflicts, decide
@@ -18,7 +20,7 @@ from promptlabel.review.queue import Holder, ReviewQueue
 from promptlabel.routing.sampling import permanent_numbers
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
-from promptlabel.store.contract import Store
+from promptlabel.store.contract import SharedQueue, Store
 
 Outcome = Literal["stored", "repeated", "superfluous"]
 
@@ -77,7 +79,8 @@ class TaskDesk:
         self._store, self._task, self._clock = store, task, clock
         self._review, self._chance = review, chance
         self._lock = threading.Lock()
-        self._history = History(store.reviews(task.name))
+        self._others = OtherPages(store, task.name) if isinstance(store, SharedQueue) else None
+        self._history = History(self._others.hear() if self._others else store.reviews(task.name))
         self._take_queue(store.queue(task.name), Opinions(store, task.name))
 
     def refresh(self) -> None:
@@ -93,14 +96,16 @@ class TaskDesk:
     def next_items(self, holder: Holder, count: int, have: Sequence[str]) -> list[Trace]:
         """See `ReviewDesk.next_items`."""
         with self._lock:
+            self._hear()
             now = self._clock()
-            ids = self._probes.mixed(holder, self._queue.take(holder, count, now, have), now, have)
+            ids = self._probes.mixed(holder, self._taken(holder, count, now, have), now, have)
         found = {trace.trace_id: trace for trace in self._store.traces(ids)} if ids else {}
         return [found[trace_id] for trace_id in ids]
 
     def submit(self, reviewer: str, submission: Submission) -> Receipt:
         """See `ReviewDesk.submit`."""
         with self._lock:
+            self._hear()
             if submission.event_id in self._history:
                 return Receipt(submission.event_id, "repeated", submission.trace_id)
             event = self._event(reviewer, submission)
@@ -152,6 +157,16 @@ class TaskDesk:
         wanted = [trace_id for trace_id in open_ones if trace_id not in have][:most]
         traces = {trace.trace_id: trace for trace in self._store.traces(wanted)} if wanted else {}
         return [(traces[trace_id], open_ones[trace_id]) for trace_id in wanted], len(open_ones)
+
+    def _hear(self) -> None:
+        """Nothing; what other pages on the same store took is part of the history."""
+        for event in self._others.hear() if self._others else ():
+            if event.event_id not in self._history:
+                self._remember(event)
+
+    def _taken(self, holder: Holder, count: int, now: datetime, have: Sequence[str]) -> list[str]:
+        take = partial(self._queue.take, holder, count, now, have)
+        return self._others.agreed(take, self._queue, holder, now, have) if self._others else take()
 
     def _take_queue(self, picks: Sequence[Pick], opinions: Opinions) -> None:
         name, events = self._task.name, self._history.events

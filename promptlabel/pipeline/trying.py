@@ -12,8 +12,7 @@ from promptlabel.pipeline.calibrating import calibrated, is_read_together
 from promptlabel.pipeline.casting import code_votes, request_digest
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
-from promptlabel.pipeline.sending import Questions, Sent, send_all
-from promptlabel.pipeline.turns import turn_to_ask
+from promptlabel.pipeline.sending import SENDING, Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import Status, Trace, Vote
@@ -157,7 +156,7 @@ async def _ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tupl
     """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
     collected = _Collected()
     writer = VoteWriter(workspace.store, collected)
-    with turn_to_ask(workspace.project):
+    with workspace.store.hold(SENDING):
         sent = await send_all(workspace, questions, writer)
     writer.settle()
     return collected.votes, sent

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
-from promptlabel.pipeline.asking import Asking, askings, by_model, connect_models, interleaved, wanted
+from promptlabel.pipeline.asking import Asking, all_askings, by_model, interleaved, wanted
 from promptlabel.pipeline.batch_log import BatchLog
 from promptlabel.pipeline.batching import Batching, BatchRun
 from promptlabel.pipeline.coding import cast_code_votes
 from promptlabel.pipeline.loop import run_on_loop
 from promptlabel.pipeline.progress import Progress
 from promptlabel.pipeline.readiness import require_ready
-from promptlabel.pipeline.sending import Questions, Sent, send_all
-from promptlabel.pipeline.turns import turn_to_ask
+from promptlabel.pipeline.sending import SENDING, Questions, Sent, send_all
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status
 from promptlabel.rules.loading import Task
+from promptlabel.store.opening import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +136,7 @@ def require_rules(tasks: Sequence[Task], names: Sequence[str]) -> None:
         fail(tuple(Fault(f"no rule '{name}'{nearest(name, known)}", key="--rule") for name in unknown))
 
 
-def all_askings(workspace: Workspace, rules: Sequence[str]) -> list[Asking]:
-    """Every prompt rule of the tasks (those named, all without names), each with each of its models."""
-    models = workspace.project.settings.models
-    prompts = [
-        prompt for task in workspace.tasks for prompt in task.prompts if not rules or prompt.name in rules
-    ]
-    clients = connect_models(workspace.project, (model for prompt in prompts for model in prompt.models))
-    return [asking for task in workspace.tasks for asking in askings(task, models, clients, rules)]
-
-
 async def _cast(
-    workspace: Workspace,
-    rules: Sequence[str],
-    limit: int | None,
-    progress: Progress,
-    batching: Batching,
-) -> tuple[Mapping[Status, int], Sent]:
-    with turn_to_ask(workspace.project):
-        return await _cast_now(workspace, rules, limit, progress, batching)
-
-
-async def _cast_now(
     workspace: Workspace,
     rules: Sequence[str],
     limit: int | None,
@@ -169,18 +150,38 @@ async def _cast_now(
     writer = VoteWriter(workspace.store, progress)
     everyone = all_askings(workspace, ()) if BatchLog.of(workspace.project).open else asked
     batches = BatchRun(workspace, everyone, writer, batching, rules=rules)
-    try:
-        for task in workspace.tasks:
-            cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
-        await batches.begin(limit)
-        inline = [asking for asking in asked if not batches.takes(asking)]
-        questions = _questions(workspace, inline, limit, batches)
-        with workspace.store.squeezed():
-            sent = await send_all(workspace, questions, writer)
-        await batches.end()
-    finally:
-        await batches.close()
+    with workspace.store.hold(SENDING) if everyone else nullcontext():
+        try:
+            for task in workspace.tasks:
+                cast_code_votes(workspace, task, writer, rules=rules, limit=limit)
+            await batches.begin(limit)
+            inline = [asking for asking in asked if not batches.takes(asking)]
+            questions = _questions(workspace, inline, limit, batches)
+            with workspace.store.squeezed():
+                sent = await _send(
+                    workspace, inline, questions, writer, spread=limit is None and not batches.any_open
+                )
+            await batches.end()
+        finally:
+            await batches.close()
     return writer.counts, sent.joined(batches.report, batches.cached)
+
+
+async def _send(
+    workspace: Workspace,
+    asked: Sequence[Asking],
+    questions: Mapping[str, Questions],
+    writer: VoteWriter,
+    *,
+    spread: bool,
+) -> Sent:
+    """What was sent, from here or from every node of a cluster that shares the store."""
+    settings = workspace.project.settings
+    if not (spread and asked and settings.engine.executor == "ray" and kind_of(settings.store)):
+        return await send_all(workspace, questions, writer)
+    from promptlabel.pipeline.spreading import send_spread
+
+    return await asyncio.to_thread(send_spread, workspace, asked, writer)
 
 
 def _questions(

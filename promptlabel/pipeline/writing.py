@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from promptlabel.pipeline.progress import Progress
 from promptlabel.records import Attempt, Status, Vote
@@ -30,6 +30,12 @@ class VoteWriter:
         self._store.add_votes(votes)
         for vote in votes:
             self._count(vote)
+
+    def written_elsewhere(self, counts: Mapping[Status, int]) -> None:
+        """Nothing; these votes of code rules are with the store already."""
+        for status, count in counts.items():
+            self.counts[status] += count
+        self.progress.cast_elsewhere(sum(counts.values()))
 
     async def put(self, vote: Vote | None, attempts: Sequence[Attempt] = ()) -> None:
         """As `write`, together with whatever else is put before the event loop comes round.
@@ -65,3 +71,12 @@ class VoteWriter:
         else:
             if not written.done():
                 written.set_result(None)
+
+
+class CommittedVoteWriter(VoteWriter):
+    """Tells its callers to go on only when the store has what they put, so that this machine may be lost with its disk."""
+
+    async def put(self, vote: Vote | None, attempts: Sequence[Attempt] = ()) -> None:
+        """See `VoteWriter.put`."""
+        await super().put(vote, attempts)
+        await asyncio.to_thread(self.settle)

@@ -11,6 +11,7 @@ from promptlabel.records import ReviewEvent
 from promptlabel.review.adjudication import SHOWN, take_back
 
 LEASE = timedelta(minutes=10)
+_ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class ReviewQueue:
         """Whether somebody may still be asked about the item."""
         return item in self._position and item not in self._closed
 
+    def give_way(self, items: Iterable[str], holder: Holder, until: datetime) -> None:
+        """Nothing; others than this queue knows have these items, and nobody here is asked about them until then."""
+        for item in items:
+            leases = self._leases.setdefault(item, {})
+            leases.pop(holder.reviewer, None)
+            leases |= {f"{_ELSEWHERE} {seat}": _Lease(Holder(""), until) for seat in range(self.seats(item))}
+
     def held(self, holder: Holder, now: datetime) -> list[str]:
         """The items that the holder leases, in queue order."""
         self._expire(now)
@@ -154,13 +162,14 @@ class ReviewQueue:
         done = item in self._closed or item in self._acted.get(reviewer, ())
         return not done and item not in self._excluded.get(reviewer, ())
 
-    def _seats(self, item: str) -> int:
+    def seats(self, item: str) -> int:
+        """How many people label the item."""
         return self._reviewers_per_item if self._shared is None or item in self._shared else 1
 
     def _has_room(self, item: str, reviewer: str) -> bool:
         leases = self._leases.get(item, {})
         others = sum(1 for other in leases if other != reviewer)
-        return self._labelled(item) + others < self._seats(item)
+        return self._labelled(item) + others < self.seats(item)
 
     def _is_free_for_tab(self, item: str, holder: Holder) -> bool:
         return self._leases[item][holder.reviewer].holder == holder
@@ -195,7 +204,7 @@ class ReviewQueue:
 
     def _is_finished(self, item: str) -> bool:
         flagged = any(own and own[-1].action == "flag" for own in self._events[item].values())
-        return flagged or self._labelled(item) >= self._seats(item)
+        return flagged or self._labelled(item) >= self.seats(item)
 
     def _reopen(self, item: str) -> None:
         position = self._position[item]

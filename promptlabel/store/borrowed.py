@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from promptlabel.errors import StoreError
+from promptlabel.store.holding import held
 from promptlabel.store.sharing import (
     ABORT,
     END,
@@ -37,6 +38,7 @@ class BorrowedStore:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = os.path.realpath(folder / SOCKET)
         self._idle = [_connected(self._path)]
         self._lock = threading.Lock()
@@ -50,6 +52,10 @@ class BorrowedStore:
         if method in STREAMED_OUT:
             return lambda *arguments, **named: self._rows(method, arguments, named)
         return lambda *arguments, **named: self._call(method, arguments, named)
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """See `Store.hold`; it ends with this process, not with the one that lends."""
+        return held(self._folder, name)
 
     def squeezed(self) -> AbstractContextManager[None]:
         """See `Store.squeezed`; the memory is the other process's."""

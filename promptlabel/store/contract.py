@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from promptlabel.records import (
     Answer,
@@ -28,6 +28,24 @@ if TYPE_CHECKING:
 
 UNSEEN: Final = 8192
 """The most votes that `Store.answers` may not know of yet."""
+
+
+PLACES: Final = 1 << 64
+
+
+class Part(NamedTuple):
+    """The traces whose place in the order of votes lies in the part of that number, from 0, of so many equal parts."""
+
+    number: int
+    of: int
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last place."""
+        return self.number * PLACES // self.of, (self.number + 1) * PLACES // self.of - 1
+
+
+WHOLE: Final = Part(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +188,12 @@ class Store(Protocol):
         ...
 
     def pending(
-        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
         """Traces, and sample indices, for which the rule has no vote row of any status.
 
-        They come in an order drawn by hashing the trace id, the same in every run, so that whatever part of
+        Of all traces or a part of them; the parts of a number are disjoint, about as large, and the same in
+        every home. They come in an order drawn by hashing the trace id, the same in every run, so that whatever part of
         them is done is a random sample.
         """
         ...
@@ -277,6 +296,16 @@ class Store(Protocol):
         """The named value, or None."""
         ...
 
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """A context in which no other process is in one of that name; what is written in it proves that.
+
+        A process that was silent too long loses its hold to the next that asks, and is refused from then on.
+
+        Raises:
+            StoreError: if another process holds it; the message says which.
+        """
+        ...
+
     def squeezed(self) -> AbstractContextManager[None]:
         """A context in which a store that was opened lean keeps little in memory.
 
@@ -305,4 +334,31 @@ class ComputesSignals(Protocol):
 
     def update_signals(self) -> int:
         """The number of traces whose signals were out of date and are computed anew."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """Who wants up to `count` of which queued traces for how many seconds; each with how many may have or label it."""
+
+    task: str
+    reviewer: str
+    wanted: Mapping[str, int]
+    count: int
+    seconds: float
+
+
+@runtime_checkable
+class SharedQueue(Protocol):
+    """A store whose queue several review pages hand out at once."""
+
+    def lease(self, asked: LeaseRequest) -> Sequence[str]:
+        """The traces, in the order they were wanted, that the reviewer now has beside none but who may.
+
+        Who has a trace already has it anew; who decides it has it no longer.
+        """
+        ...
+
+    def reviews_since(self, task: str, arrival: int) -> tuple[Sequence[ReviewEvent], int]:
+        """The task's events that arrived later than that, in order, and how far they go; 0 is before the first."""
         ...

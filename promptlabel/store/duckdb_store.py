@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Self, cast
 
 from promptlabel.errors import StoreHeldError
 from promptlabel.records import (
@@ -23,6 +24,7 @@ from promptlabel.records import (
     Vote,
 )
 from promptlabel.store import (
+    loading,
     people_tables,
     replay,
     result_tables,
@@ -32,20 +34,23 @@ from promptlabel.store import (
 )
 from promptlabel.store.connection import Connection, Row, connect, squeezed, store_errors, stream
 from promptlabel.store.contract import (
+    WHOLE,
     Added,
-    DeadLetter,
     LabelVotes,
+    Part,
     PosteriorTable,
-    Spent,
     VoteTable,
 )
 from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
+from promptlabel.store.holding import held
 from promptlabel.store.journal import SEGMENT_BYTES, Journal, encode, erase, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
+from promptlabel.store.moving import select
+from promptlabel.store.reading import Reading
 from promptlabel.store.rows import (
     attempt_row,
-    event_from,
+    chunks,
     event_row,
     gold_row,
     replacement_row,
@@ -56,12 +61,14 @@ from promptlabel.store.rows import (
 )
 from promptlabel.store.sql import query
 from promptlabel.store.verifying import Verification
-from promptlabel.store.writer import Work, Writer
+from promptlabel.store.writer import DuckDBWriter, Work
+
+_ROWS_A_LOAD: Final = 20_000
 
 _open_here: set[Path] = set()
 
 
-class DuckDBStore:
+class DuckDBStore(Reading):
     """A `Store` in one DuckDB file beside a journal folder; open it with `open_store`.
 
     Attributes:
@@ -94,7 +101,7 @@ class DuckDBStore:
             self.torn = self._journal.torn
             lines = read(self.journal_folder, ledger.position)
             self.recovered = replay.catch_up(self._connection, ledger, lines)
-        self._writer = Writer(self._connection.cursor(), self._journal, ledger)
+        self._writer = DuckDBWriter(self._connection.cursor(), self._journal, ledger)
 
     # --- what happened in production
     def add_traces(self, traces: Iterable[Trace]) -> Added:
@@ -108,19 +115,6 @@ class DuckDBStore:
     def add_gold(self, gold: Iterable[Gold]) -> Added:
         """See `Store.add_gold`."""
         return self._ingest("arriving_gold", map(gold_row, gold), trace_tables.insert_gold)
-
-    def count_traces(self) -> int:
-        """See `Store.count_traces`."""
-        return cast("int", next(self._read("count_traces"))[0])
-
-    def traces(self, ids: Sequence[str] | None = None, *, limit: int | None = None) -> Iterator[Trace]:
-        """See `Store.traces`."""
-        return trace_tables.read_traces(self._reading(), ids, limit)
-
-    def events(self, ids: Sequence[str] | None = None) -> Iterator[Event]:
-        """See `Store.events`."""
-        rows = self._read("events") if ids is None else self._read("events_of_ids", ids=list(ids))
-        return map(event_from, rows)
 
     def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
         """See `Store.add_signals`."""
@@ -148,15 +142,11 @@ class DuckDBStore:
         if list(rules) != list(self.registered_rules(task)):
             self._step(lambda commit: vote_tables.register(commit, task, rules))
 
-    def registered_rules(self, task: str) -> Sequence[RegisteredRule]:
-        """See `Store.registered_rules`."""
-        return vote_tables.read_rules(self._reading(), task)
-
     def pending(
-        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None
+        self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
         """See `Store.pending`."""
-        return trace_tables.read_pending(self._reading(), rule, samples, limit)
+        return trace_tables.read_pending(self._reading(), rule, samples, limit, part)
 
     def answers(self, requests: Sequence[str]) -> Mapping[str, Answer]:
         """See `Store.answers`."""
@@ -176,12 +166,6 @@ class DuckDBStore:
         lines = [encode(replacement_entry(row)) for row in rows]
         self._writer.do(Work(lines=lines, step=lambda commit: vote_tables.replace_votes(commit, rows)))
 
-    def votes(
-        self, task: str, *, rule: str | None = None, trace_ids: Sequence[str] | None = None
-    ) -> Iterator[tuple[RegisteredRule, Vote]]:
-        """See `Store.votes`."""
-        return vote_tables.read_votes(self._reading(), task, rule, trace_ids)
-
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """See `Store.vote_table`."""
         from promptlabel.store import vote_arrays
@@ -196,33 +180,13 @@ class DuckDBStore:
         with store_errors():
             return vote_arrays.read_label_votes(self._reading(), task, labels)
 
-    def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:
-        """See `Store.count_votes`."""
-        return vote_tables.read_counts(self._reading(), task)
-
-    def dead_letters(self, task: str) -> Sequence[DeadLetter]:
-        """See `Store.dead_letters`."""
-        return vote_tables.read_dead_letters(self._reading(), task)
-
-    def count_dead_letters(self, task: str) -> Mapping[str, int]:
-        """See `Store.count_dead_letters`."""
-        return dict(self._read("count_dead_letters", task=task))
-
     def drop_dead_letters(self, task: str) -> int:
         """See `Store.drop_dead_letters`."""
-        keys = vote_tables.read_dead_keys(self._reading(), task)
+        keys = self.dead_keys(task)
         lines = [encode(drop_entry(keys))] if keys else []
         return cast(
             "int", self._writer.do(Work(lines, step=lambda commit: vote_tables.drop_failed(commit, keys)))
         )
-
-    def spent(self) -> Spent:
-        """See `Store.spent`."""
-        return Spent(*next(self._read("spent")))
-
-    def cost(self, task: str) -> Mapping[tuple[str, str], Spent]:
-        """See `Store.cost`."""
-        return vote_tables.read_cost(self._reading(), task)
 
     # --- what follows from votes
     def save_posteriors(self, table: PosteriorTable) -> None:
@@ -238,10 +202,6 @@ class DuckDBStore:
         """See `Store.save_queue`."""
         self._step(lambda commit: result_tables.save_picks(commit, task, picks))
 
-    def queue(self, task: str, *, undecided: bool = False) -> Sequence[Pick]:
-        """See `Store.queue`."""
-        return result_tables.read_picks(self._reading(), task, undecided=undecided)
-
     # --- what people said
     def add_review(self, event: ReviewEvent) -> bool:
         """See `Store.add_review`."""
@@ -250,22 +210,14 @@ class DuckDBStore:
         work = Work([line], step=lambda commit: people_tables.insert_review(commit, row), urgent=True)
         return cast("bool", self._writer.do(work))
 
-    def reviews(self, task: str) -> Sequence[ReviewEvent]:
-        """See `Store.reviews`."""
-        return people_tables.read_reviews(self._reading(), task)
-
-    def gold(self, task: str) -> Sequence[Gold]:
-        """See `Store.gold`."""
-        return people_tables.read_gold(self._reading(), task)
-
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:
         """See `Store.save_state`."""
         self._step(lambda commit: result_tables.save_value(commit, name, value))
 
-    def state(self, name: str) -> JsonValue:
-        """See `Store.state`."""
-        return result_tables.read_value(self._reading(), name)
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """See `Store.hold`."""
+        return held(self.journal_folder.parent, name)
 
     @contextmanager
     def squeezed(self) -> Iterator[None]:
@@ -276,6 +228,16 @@ class DuckDBStore:
     def settle(self) -> None:
         """See `Store.settle`."""
         self._writer.settle()
+
+    # --- moving
+    def dump(self, relation: str) -> Iterator[Row]:
+        """See `Movable.dump`."""
+        return stream(self._reading(), select(relation))
+
+    def load(self, relation: str, rows: Iterable[Row]) -> None:
+        """See `Movable.load`."""
+        for chunk in chunks(rows, _ROWS_A_LOAD):
+            self._step(partial(loading.LOADS[relation], rows=chunk))
 
     # --- soundness
     def verify(self) -> Verification:
@@ -331,5 +293,6 @@ class DuckDBStore:
         self._writer.settle()
         return self._connection
 
-    def _read(self, name: str, **parameters: object) -> Iterator[Row]:
+    def read(self, name: str, /, **parameters: object) -> Iterator[Row]:
+        """See `Reading.read`."""
         return stream(self._reading(), query(name), parameters)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from promptlabel.records import JsonValue, Pick
-from promptlabel.store.connection import Connection, append, only, stream
+from promptlabel.store.connection import Connection, append, only
 from promptlabel.store.contract import PosteriorTable
 from promptlabel.store.ledger import Commit
-from promptlabel.store.rows import from_json, from_utc, pick_from, pick_row, to_json, to_utc
+from promptlabel.store.rows import from_json, from_utc, pick_row, to_json, to_utc
 from promptlabel.store.sql import query
 from promptlabel.store.trace_tables import stage
 
@@ -58,19 +58,6 @@ def save_picks(commit: Commit, task: str, picks: Sequence[Pick]) -> None:
     commit.connection.execute(query("insert_picks"), {"task": task})
 
 
-def read_picks(connection: Connection, task: str, *, undecided: bool) -> Sequence[Pick]:
-    """The task's picks in order of presentation."""
-    name = "picks_undecided" if undecided else "picks"
-    return [pick_from(row) for row in stream(connection, query(name), {"task": task})]
-
-
 def save_value(commit: Commit, name: str, value: JsonValue) -> None:
     """Nothing; the named value is kept."""
     commit.connection.execute(query("save_state"), [name, to_json(value)])
-
-
-def read_value(connection: Connection, name: str) -> JsonValue:
-    """The named value, or None."""
-    for (value,) in stream(connection, query("state"), {"name": name}):
-        return from_json(value)
-    return None

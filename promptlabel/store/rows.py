@@ -227,6 +227,12 @@ def from_json(text: str) -> JsonValue:
     return value
 
 
+def fields_from(text: str) -> Mapping[str, JsonValue]:
+    """The JSON object of a column that holds objects only."""
+    fields: Mapping[str, JsonValue] = orjson.loads(text)
+    return fields
+
+
 def to_utc(moment: datetime | None) -> datetime | None:
     """The moment in UTC without a zone, as columns hold it; one without a zone is taken as UTC."""
     if moment is None or moment.tzinfo is None:

@@ -27,9 +27,9 @@ SOCKET: Final = "store.sock"
 STREAMED_IN: Final = frozenset({"add_traces", "add_events", "add_gold", "add_signals"})
 STREAMED_OUT: Final = frozenset({"traces", "events", "pending", "votes"})
 METHODS: Final = frozenset(
-    name for name in vars(Store) if not name.startswith("_") and name not in ("close", "squeezed")
+    name for name in vars(Store) if not name.startswith("_") and name not in ("close", "squeezed", "hold")
 )
-"""What may be called; a lent store is closed by its owner, and keeps the memory it has."""
+"""What may be called; a lent store is closed by its owner and keeps the memory it has, and holds are a process's own."""
 
 MORE, END, ABORT, ROWS, RESULT, ERROR = "more", "end", "abort", "rows", "result", "error"
 PORTION: Final = 512

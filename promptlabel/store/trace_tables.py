@@ -10,13 +10,17 @@ from typing import Final
 from promptlabel.errors import Fault, InputError
 from promptlabel.records import RegisteredRule, Trace
 from promptlabel.store.connection import Connection, Row, append, count, stream
-from promptlabel.store.contract import Added
+from promptlabel.store.contract import Added, Part
 from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.rows import chunks, trace_from
 from promptlabel.store.sql import query
 
 _ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
+_CONFLICT: Final = {
+    "traces": "is stored, or repeats, with other content",
+    "gold": "has another label by the same reviewer at the same time",
+}
 _TRACES_A_PAGE: Final = 1024
 _PLACES_A_FETCH: Final = 10_000
 _SIGNAL_STAGES: Final = (
@@ -43,7 +47,7 @@ def insert_traces(commit: Commit) -> Added:
     Raises:
         InputError: for ids that are stored, or repeat, with other content.
     """
-    _refuse_conflicts(commit.connection, "traces", "is stored, or repeats, with other content")
+    _refuse_conflicts(commit.connection, "traces")
     return _insert(commit, "traces")
 
 
@@ -58,7 +62,7 @@ def insert_gold(commit: Commit) -> Added:
     Raises:
         InputError: for labels that differ from the one of the same trace, task, reviewer and timestamp.
     """
-    _refuse_conflicts(commit.connection, "gold", "has another label by the same reviewer at the same time")
+    _refuse_conflicts(commit.connection, "gold")
     return _insert(commit, "gold")
 
 
@@ -96,17 +100,8 @@ def replace_signals(commit: Commit) -> None:
     commit.connection.execute(query("insert_signals"), [commit.batch])
 
 
-def read_traces(connection: Connection, ids: Sequence[str] | None, limit: int | None) -> Iterator[Trace]:
-    """Traces in store order: all, or those named."""
-    if ids is None:
-        rows = stream(connection, query("traces"), {"limit": limit})
-    else:
-        rows = stream(connection, query("traces_of_ids"), {"ids": list(ids), "limit": limit})
-    return (trace_from(*row) for row in rows)
-
-
 def read_pending(
-    connection: Connection, rule: RegisteredRule, samples: int, limit: int | None
+    connection: Connection, rule: RegisteredRule, samples: int, limit: int | None, part: Part
 ) -> Iterator[tuple[Trace, int]]:
     """Traces and sample indices without a vote row of the rule; which they are is settled now, a page is read at a time."""
     found = connection.cursor().execute(
@@ -117,6 +112,8 @@ def read_pending(
             "model_hash": rule.model_hash,
             "samples": samples,
             "limit": limit,
+            "first": part.bounds[0],
+            "last": part.bounds[1],
         },
     )
     places, sample_of = array("Q"), array("i")
@@ -136,12 +133,21 @@ def _page(connection: Connection, places: array[int], sample_of: array[int]) -> 
         yield traces[place], sample
 
 
-def _refuse_conflicts(connection: Connection, table: str, message: str) -> None:
-    conflicts = [key for (key,) in connection.execute(query(f"conflicting_{table}")).fetchall()]
+def conflicts_refused(table: str, conflicts: Sequence[str]) -> None:
+    """Nothing where there are none.
+
+    Raises:
+        InputError: naming the ids that are stored, or repeat, with other content.
+    """
     if conflicts:
-        faults = [Fault(message, key=key) for key in conflicts[:_FAULTS_NAMED]]
+        faults = [Fault(_CONFLICT[table], key=key) for key in conflicts[:_FAULTS_NAMED]]
         more = len(conflicts) - len(faults)
         raise InputError([*faults, *([Fault(f"and {more} more ids")] if more else [])])
+
+
+def _refuse_conflicts(connection: Connection, table: str) -> None:
+    found = connection.execute(query(f"conflicting_{table}")).fetchall()
+    conflicts_refused(table, [key for (key,) in found])
 
 
 def _insert(commit: Commit, table: str) -> Added:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,7 @@ Votes = npt.NDArray[np.int8]
 
 
 def read_vote_table(connection: Connection, task: str, labels: Sequence[str]) -> VoteTable:
-    """The task's current votes as they were at one moment, samples of one rule merged.
-
-    A rule asked several times votes for the label its samples favour and abstains on a tie; its soft votes
-    are the mean of its samples.
-    """
+    """The task's current votes as they were at one moment."""
     with connection.cursor() as cursor:
         cursor.begin()
         rules = [RegisteredRule(*row) for row in cursor.execute(query("rules"), {"task": task}).fetchall()]
@@ -32,34 +29,67 @@ def read_vote_table(connection: Connection, task: str, labels: Sequence[str]) ->
         cells = cursor.execute(query("vote_cells"), {"task": task, "labels": list(labels)}).fetchnumpy()
         distributions = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
         cursor.rollback()
-    votes = np.full((len(ids), len(rules)), ABSTAIN, dtype=np.int8)
+    return vote_table_of(VoteCells(task, labels, rules, ids.tolist(), cells, distributions))
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCells:
+    """The current votes of a task as a home reads them.
+
+    Attributes:
+        cells: columns ``row``, ``col``, ``sample`` and ``code``, the index of the label, -1 for an unknown one.
+        distributions: columns ``row``, ``col`` and ``distribution``, a JSON object.
+    """
+
+    task: str
+    labels: Sequence[str]
+    rules: Sequence[RegisteredRule]
+    trace_ids: Sequence[str]
+    cells: Columns
+    distributions: Columns
+
+
+def vote_table_of(read: VoteCells) -> VoteTable:
+    """The votes as arrays, samples of one rule merged.
+
+    A rule asked several times votes for the label its samples favour and abstains on a tie; its soft votes
+    are the mean of its samples.
+    """
+    n, cells = len(read.trace_ids), read.cells
+    votes = np.full((n, len(read.rules)), ABSTAIN, dtype=np.int8)
     votes[cells["row"], cells["col"]] = cells["code"]
-    soft = _soft(distributions, labels, len(ids))
+    soft = _soft(read.distributions, read.labels, n)
     for column in np.unique(cells["col"][cells["sample"] > 0]).tolist():
-        soft.setdefault(column, _shares(_of(cells, column), len(ids), len(labels)))
+        soft.setdefault(column, _shares(_of(cells, column), n, len(read.labels)))
         votes[:, column] = _favoured(soft[column])
-    return VoteTable(task, tuple(labels), tuple(rules), tuple(ids.tolist()), votes, soft)
+    return VoteTable(read.task, tuple(read.labels), tuple(read.rules), tuple(read.trace_ids), votes, soft)
 
 
 def read_label_votes(connection: Connection, task: str, labels: Sequence[str]) -> LabelVotes:
-    """The task's current votes on each label as they were at one moment, samples of one rule averaged."""
+    """The task's current votes on each label as they were at one moment."""
     with connection.cursor() as cursor:
         cursor.begin()
         rules = [RegisteredRule(*row) for row in cursor.execute(query("rules"), {"task": task}).fetchall()]
         ids = cursor.execute(query("trace_ids")).fetchnumpy()["trace_id"]
-        cells = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
+        distributions = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
         cursor.rollback()
+    return label_votes_of(VoteCells(task, labels, rules, ids.tolist(), {}, distributions))
+
+
+def label_votes_of(read: VoteCells) -> LabelVotes:
+    """The votes on each label as an array, samples of one rule averaged."""
+    cells, labels = read.distributions, read.labels
     said = [
         [shares.get(label, np.nan) for label in labels] for shares in map(orjson.loads, cells["distribution"])
     ]
     values = np.array(said, dtype=np.float32).reshape(-1, len(labels))
-    sums = np.zeros((len(ids), len(rules), len(labels)), dtype=np.float32)
+    sums = np.zeros((len(read.trace_ids), len(read.rules), len(labels)), dtype=np.float32)
     counts = np.zeros_like(sums)
     np.add.at(sums, (cells["row"], cells["col"]), np.nan_to_num(values))
     np.add.at(counts, (cells["row"], cells["col"]), (~np.isnan(values)).astype(np.float32))
     applies = np.full_like(sums, np.nan)
     np.divide(sums, counts, out=applies, where=counts > 0)
-    return LabelVotes(task, tuple(labels), tuple(rules), tuple(ids.tolist()), applies)
+    return LabelVotes(read.task, tuple(labels), tuple(read.rules), tuple(read.trace_ids), applies)
 
 
 def _soft(distributions: Columns, labels: Sequence[str], n: int) -> dict[int, Floats]:

@@ -6,18 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import duckdb
 
 from promptlabel.errors import StoreError
 from promptlabel.store.connection import Connection, Row, store_error, store_errors
 from promptlabel.store.journal import START, Journal, Position, encode
-from promptlabel.store.ledger import Commit, Ledger
+from promptlabel.store.ledger import Ledger
 
-Insert = Callable[[Commit, Sequence[Row]], None]
-Step = Callable[[Commit], object]
+Insert = Callable[[Any, Sequence[Row]], None]
+"""Inserts rows as part of a commit, whose type is the home's."""
+Step = Callable[[Any], object]
 
 ROWS_A_COMMIT: Final = 8192
 MOST_ROWS_WAITING: Final = 8192
@@ -58,22 +60,24 @@ class Writer:
     A line is in the journal, where it outlives the process, when its work gets in line.
 
     Args:
+        committed: the journal's position up to which the store has what it says.
         linger: seconds that work waits for company while nobody waits for it.
+
+    Attributes:
+        fatal: errors after which the database takes nothing more; other errors are those of one work.
     """
 
-    def __init__(
-        self, connection: Connection, journal: Journal, ledger: Ledger, linger: float = LINGER
-    ) -> None:
-        self._connection = connection
+    fatal: ClassVar[tuple[type[BaseException], ...]] = (duckdb.FatalException, duckdb.IOException)
+
+    def __init__(self, journal: Journal, committed: Position, linger: float = LINGER) -> None:
         self._journal = journal
-        self._ledger = ledger
         self._linger = linger
         self._waiting: deque[Work] = deque()
         self._urgent: deque[Work] = deque()
         self._group: list[Work] = []
         self._rows_waiting = 0
         self._awaited = 0
-        self._committed_up_to = ledger.position
+        self._committed_up_to = committed
         self._changed = threading.Condition()
         self._closing = False
         self._cause: StoreError | None = None
@@ -102,7 +106,7 @@ class Writer:
             self._awaited += 1
             self._line_up(work)
             self._changed.notify_all()
-        with store_errors():
+        with self.errors():
             return work.done.result()
 
     def settle(self) -> None:
@@ -140,7 +144,7 @@ class Writer:
         try:
             self._journal.append(work.lines)
         except OSError as error:
-            self._die(store_error(error))
+            self._die(error)
             self.check()
         work.lines, work.end = (), self._journal.position
         rows_before, self._rows_waiting = self._rows_waiting, self._rows_waiting + work.size
@@ -155,7 +159,7 @@ class Writer:
                 self._finish()
         except BaseException as error:  # noqa: BLE001 - whatever killed the writer must reach every caller
             with self._changed:
-                self._die(store_error(error))
+                self._die(error)
 
     def _take(self) -> bool:
         """Whether there is a group to write now."""
@@ -180,8 +184,8 @@ class Writer:
         if any(work.start != work.end for work in group):
             self._journal.sync()
         try:
-            results = self._commit(group, position)
-        except (duckdb.FatalException, duckdb.IOException):
+            results = self._committed(group, position)
+        except self.fatal:
             raise
         except Exception as error:  # noqa: BLE001 - one work's fault is that caller's, not the writer's end
             self._write_each(group, position, error)
@@ -199,24 +203,37 @@ class Writer:
         else:
             raise error
 
-    def _commit(self, group: list[Work], position: Position) -> list[object]:
+    def _committed(self, group: Sequence[Work], position: Position) -> list[object]:
         if not any(work.rows or work.step for work in group):
             return [None] * len(group)
-        connection = group[0].connection or self._connection
-        with self._ledger.commit(connection, position) as commit:
-            for insert, rows in _merge(group).items():
-                insert(commit, rows)
-            results = [work.step(commit) if work.step else None for work in group]
-        with self._changed:
-            self._journal.append([encode(commit.entry(self._ledger.chain))])
-        return results
+        return self.commit(group, position)
 
-    def _die(self, cause: StoreError) -> None:
-        self._cause = cause
+    def commit(self, group: Sequence[Work], position: Position) -> list[object]:
+        """What the steps of the group returned, once all of it is durable with the journal's position."""
+        raise NotImplementedError
+
+    def errors(self) -> AbstractContextManager[None]:
+        """A context in which the database's errors become a StoreError that says what to do."""
+        raise NotImplementedError
+
+    def _die(self, error: BaseException) -> None:
+        cause = self._cause = self._told(error)
         for work in (*self._group, *self._urgent, *self._waiting):
             if work.done and not work.done.done():
                 work.done.set_exception(cause)
         self._changed.notify_all()
+
+    def _told(self, error: BaseException) -> StoreError:
+        translated: Future[None] = Future()
+        translated.set_exception(error)
+        try:
+            with self.errors():
+                translated.result()
+        except StoreError as told:
+            return told
+        except BaseException as untold:  # noqa: BLE001 - whatever killed the writer must reach every caller
+            return store_error(untold)
+        raise AssertionError("an error was raised")
 
 
 def _take_all(waiting: deque[Work]) -> list[Work]:
@@ -234,9 +251,40 @@ def _take_some(waiting: deque[Work]) -> list[Work]:
     return group
 
 
-def _merge(group: list[Work]) -> dict[Insert, list[Row]]:
+def _merge(group: Sequence[Work]) -> dict[Insert, list[Row]]:
     merged: dict[Insert, list[Row]] = {}
     for work in group:
         for insert, rows in work.rows.items():
             merged.setdefault(insert, []).extend(rows)
     return merged
+
+
+def apply(group: Sequence[Work], commit: object) -> list[object]:
+    """What the steps of the group returned; its rows are part of the commit."""
+    for insert, rows in _merge(group).items():
+        insert(commit, rows)
+    return [work.step(commit) if work.step else None for work in group]
+
+
+class DuckDBWriter(Writer):
+    """The writer of an embedded store, whose commits are chained in its ledger and noted in the journal."""
+
+    def __init__(
+        self, connection: Connection, journal: Journal, ledger: Ledger, linger: float = LINGER
+    ) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        super().__init__(journal, ledger.position, linger)
+
+    def commit(self, group: Sequence[Work], position: Position) -> list[object]:
+        """See `Writer.commit`."""
+        connection = group[0].connection or self._connection
+        with self._ledger.commit(connection, position) as commit:
+            results = apply(group, commit)
+        with self._changed:
+            self._journal.append([encode(commit.entry(self._ledger.chain))])
+        return results
+
+    def errors(self) -> AbstractContextManager[None]:
+        """See `Writer.errors`."""
+        return store_errors()

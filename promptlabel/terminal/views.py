@@ -45,6 +45,18 @@ def _doctor(report: Any) -> None:
             say(f"      {escape(item.remedy)}")
 
 
+def _move(report: Any) -> None:
+    table = table_of("", ">rows", "SHA-256, in both")
+    for relation, found in report.relations.items():
+        if found.rows:
+            table.add_row(relation, f"{found.rows:,}", found.digest[:16])
+    screen.print(table)
+    say(
+        f"The project's store is now {escape(report.target)}; nothing changed on the way, and {escape(report.source)}"
+    )
+    say("is left as it was.")
+
+
 VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "init": _init,
     "ingest": _ingest,
@@ -68,4 +80,5 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "report": report_page,
     "run": run,
     "doctor": _doctor,
+    "move": _move,
 }

@@ -26,6 +26,7 @@ from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
 from promptlabel.store.contract import Store
+from promptlabel.web.health import health_routes
 from promptlabel.web.messages import (
     Act,
     DisputedRequest,
@@ -81,6 +82,7 @@ def review_app(
             Route("/api/tasks/{task}/next", pages.next_items, methods=["POST"]),
             Route("/api/tasks/{task}/disputed", pages.disputed, methods=["POST"]),
             Route("/api/tasks/{task}/events", pages.events, methods=["POST"]),
+            *health_routes(store, tasks),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Protection, hosts=tuple(hosts))],

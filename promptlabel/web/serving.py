@@ -28,6 +28,7 @@ def serve(
     port: int = 8711,
     host: str = "127.0.0.1",
     reviewer: str = "reviewer",
+    name: str | None = None,
     invited: Sequence[str] = (),
     review: Review | None = None,
     as_json: bool = False,
@@ -38,6 +39,7 @@ def serve(
         workspace: its tasks are reviewed, and other processes reach its store through this one meanwhile.
         port: where the page is.
         host: likewise.
+        name: the name under which a proxy with TLS on this machine reaches the page for others.
         reviewer: the name of whoever opens the printed address first.
         invited: people who get an address of their own, which works once; where there are some, the printed
             address works once too.
@@ -52,13 +54,14 @@ def serve(
         workspace.store,
         workspace.tasks,
         reviewer=reviewer,
-        hosts=(*LOOPBACK, host),
+        hosts=(*LOOPBACK, host, *([name] if name else [])),
         review=review or workspace.project.settings.review,
         open_to_all=not names,
     )
     links = {name: app.state.sessions.invite(name) for name in names}
 
-    def ready(address: str) -> None:
+    def ready(local: str) -> None:
+        address = f"https://{name}/join/{app.state.token}" if name else local
         start = address.rpartition("/")[0]
         announce(address, {name: f"{start}/{token}" for name, token in links.items()}, as_json=as_json)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgres_server import Server
 from store_samples import (
     LABELS,
     RULE,
@@ -52,9 +53,26 @@ class Lent(BorrowedStore):
         self._owner.close()
 
 
-HOMES: dict[str, Callable[[Path], Store]] = {
-    "duckdb": lambda folder: DuckDBStore(folder / "store.duckdb", folder / "journal"),
-    "lent": lambda folder: cast("Store", Lent(folder)),
+def in_duckdb(folder: Path, request: pytest.FixtureRequest) -> Open:
+    return lambda: DuckDBStore(folder / "store.duckdb", folder / "journal")
+
+
+def in_postgres(folder: Path, request: pytest.FixtureRequest) -> Open:
+    server: Server = request.getfixturevalue("postgres")
+    from promptlabel.store.postgres.postgres_store import PostgresStore
+
+    address = server.new_schema()
+    return lambda: PostgresStore(address, folder / "journals")
+
+
+def lent(folder: Path, request: pytest.FixtureRequest) -> Open:
+    return lambda: cast("Store", Lent(folder))
+
+
+HOMES: dict[str, Callable[[Path, pytest.FixtureRequest], Open]] = {
+    "duckdb": in_duckdb,
+    "lent": lent,
+    "postgres": in_postgres,
 }
 
 
@@ -62,11 +80,12 @@ HOMES: dict[str, Callable[[Path], Store]] = {
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens the same store again, closing it first where it is open."""
     opened: list[Store] = []
+    open_home = HOMES[request.param](tmp_path, request)
 
     def again() -> Store:
         for store in opened:
             store.close()
-        opened.append(HOMES[request.param](tmp_path))
+        opened.append(open_home())
         return opened[-1]
 
     yield again

@@ -19,7 +19,7 @@ from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.journal import Journal, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
-from promptlabel.store.writer import Work, Writer
+from promptlabel.store.writer import DuckDBWriter, Work, Writer
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 @pytest.fixture
 def writer(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> Writer:
-    return Writer(connection.cursor(), Journal(tmp_path, Ledger().position), Ledger())
+    return DuckDBWriter(connection.cursor(), Journal(tmp_path, Ledger().position), Ledger())
 
 
 def note(text: str, **fields: object) -> Work:

@@ -1,1 +1,1 @@
-INSERT OR REPLACE INTO states (name, value) VALUES ($1, $2)
+INSERT INTO states (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value

@@ -1,2 +1,2 @@
 CREATE OR REPLACE TEMP TABLE replacing_votes (
-    key UUID, status VARCHAR, label VARCHAR, confidence DOUBLE, distribution VARCHAR)
+    key UUID, status VARCHAR, label VARCHAR, confidence FLOAT8, distribution VARCHAR)

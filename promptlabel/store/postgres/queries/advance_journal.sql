@@ -1,0 +1,3 @@
+UPDATE journals SET batch = $batch, segment = $segment, position = $position
+WHERE journal = $journal AND token = $token
+RETURNING nextval('batches')

@@ -1,0 +1,1 @@
+SELECT batch FROM journals WHERE journal = $journal AND token = $token

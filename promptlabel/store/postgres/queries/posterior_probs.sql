@@ -1,0 +1,1 @@
+SELECT probs FROM posteriors WHERE task = $1 ORDER BY position

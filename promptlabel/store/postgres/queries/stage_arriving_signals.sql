@@ -1,0 +1,1 @@
+CREATE OR REPLACE TEMP TABLE arriving_signals (trace_id VARCHAR, signals VARCHAR, place BIGINT)

@@ -1,0 +1,88 @@
+"""The shared store under load: votes a second a writer, then writers and reviewers while PostgreSQL is killed."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from faults.shared import CODE, Load, rage
+from postgres_server import Server, programs, temporary_folder
+from store_samples import TASK, a_code_vote
+
+from promptlabel.store.postgres.postgres_store import PostgresStore
+
+VOTES_A_CALL = 512
+
+
+def write(address: str, folder: str, number: int, votes: int, ready: object, results: object) -> None:
+    """A writer whose votes are made before the clock starts: what is timed is from records to a durable commit."""
+    made = [a_code_vote(number * 10_000_000 + one, rule=CODE) for one in range(votes)]
+    with PostgresStore(address, Path(folder) / f"machine-{number}") as store:
+        ready.wait()
+        began, cpu = time.monotonic(), time.process_time()
+        for first in range(0, votes, VOTES_A_CALL):
+            store.add_votes(made[first : first + VOTES_A_CALL])
+        store.settle()
+        results.put((time.monotonic() - began, time.process_time() - cpu))
+
+
+def rates(server: Server, folder: Path, writers: int, votes: int) -> tuple[list[float], float]:
+    """Votes a second of each writer, and microseconds of its processor a vote."""
+    address = server.new_schema()
+    with PostgresStore(address, folder / "first") as store:
+        store.register_rules(TASK, [CODE])
+    context = multiprocessing.get_context("spawn")
+    ready, results = context.Barrier(writers), context.Queue()
+    workers = [
+        context.Process(target=write, args=(address, str(folder), number, votes, ready, results))
+        for number in range(writers)
+    ]
+    for worker in workers:
+        worker.start()
+    found = [results.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    with PostgresStore(address, folder / "first") as store:
+        counted = store.count_votes(TASK)[CODE.rule, CODE.model]
+        assert counted == {"vote": writers * votes}, counted
+    return [votes / wall for wall, _ in found], sum(cpu for _, cpu in found) / (writers * votes) * 1e6
+
+
+def main() -> None:
+    """Nothing; prints two tables, and exits with 1 where something was lost or doubled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--votes", type=int, default=200_000, help="votes a writer")
+    parser.add_argument("--seconds", type=float, default=90.0, help="how long writers and reviewers work")
+    parser.add_argument("--kills", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    if programs() is None:
+        sys.exit("PostgreSQL is not installed (apt-get install postgresql)")
+    with temporary_folder() as place, tempfile.TemporaryDirectory() as work:
+        server = Server(Path(place))
+        server.start()
+        print(f"{os.cpu_count()} processors, PostgreSQL with fsync on and synchronous commits")
+        for writers in (1, 2, 4):
+            found, cpu = rates(server, Path(work) / f"{writers}", writers, given.votes)
+            each = ", ".join(f"{rate:,.0f}" for rate in found)
+            print(
+                f"{writers} writers: {each} votes/s each, {sum(found):,.0f} together; {cpu:.0f} us of CPU a vote"
+            )
+        load = Load(seconds=given.seconds, kills=given.kills)
+        folder = Path(work) / "rage"
+        folder.mkdir()
+        verdict = rage(server, folder, load, random.Random(given.seed))
+        server.stop()
+    print(f"{load.writers} writers, {load.reviewers} reviewers, {load.kills} kills -9, {load.seconds:.0f} s:")
+    print(verdict)
+    sys.exit(not verdict.sound)
+
+
+if __name__ == "__main__":
+    main()
