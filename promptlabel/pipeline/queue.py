@@ -127,7 +127,7 @@ def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budg
     scores = {lane: scored.score(lane) for lane in WEIGHTS}
     ranking = _merged(scores, ties)
     once = ~_repeats(store, ranking, names, decided, budget)
-    head = ranking.rows[: min(CANDIDATES * budget.size + int(decided.sum()), MOST_COMPARED)]
+    head = ranking.rows[: min(CANDIDATES * budget.size, MOST_COMPARED)]
     group = groups(sketches(scored.reviewed.words, scored.open[head]))
     for lane, score in scores.items():
         scores[lane] = once * score
