@@ -97,6 +97,11 @@ class ReviewQueue:
             leases.pop(holder.reviewer, None)
             leases |= {f"{_ELSEWHERE} {seat}": _Lease(Holder(""), until) for seat in range(self.seats(item))}
 
+    def restore(self, item: str, holder: Holder, until: datetime) -> None:
+        """Nothing; the holder leases the item until then, as before this queue was made."""
+        if self.is_open(item):
+            self._leases.setdefault(item, {})[holder.reviewer] = _Lease(holder, until)
+
     def held(self, holder: Holder, now: datetime) -> list[str]:
         """The items that the holder leases, in queue order."""
         self._expire(now)
