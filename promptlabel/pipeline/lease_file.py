@@ -34,12 +34,13 @@ class LeaseFile:
         self.found = _live(path, now)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"".join(map(_line, self.found)))
-        self._file = path.open("ab", buffering=0)
+        self._path = path
 
     def write(self, leases: Sequence[Lease]) -> None:
         """Nothing; the leases outlive this process."""
         if leases:
-            self._file.write(b"".join(map(_line, leases)))
+            with self._path.open("ab", buffering=0) as file:
+                file.write(b"".join(map(_line, leases)))
 
 
 def _line(lease: Lease) -> bytes:
