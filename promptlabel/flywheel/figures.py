@@ -30,7 +30,11 @@ MAJORITY = "majority vote"
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any."""
+    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any.
+
+    Attributes:
+        note: in words, what the order of two outputs does to it, or how far off it is of labels in order; else empty.
+    """
 
     rule: str
     kind: RuleKind
@@ -42,6 +46,7 @@ class RuleFigures:
     conflict: float
     accuracy: Estimate | None
     usd: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

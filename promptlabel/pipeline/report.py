@@ -125,7 +125,17 @@ def _rule(row: RuleRow) -> RuleFigures:
         conflict=row.conflict,
         accuracy=_accuracy(row),
         usd=row.usd,
+        note=_note(row),
     )
+
+
+def _note(row: RuleRow) -> str:
+    if row.position is not None and row.position.flips is not None:
+        return f"{row.position.flips:.0%} of {row.position.pairs:,} pairs flip with the order"
+    if row.ordered is None:
+        return ""
+    kappa = "" if row.ordered.kappa is None else f", quadratic-weighted agreement {row.ordered.kappa:.2f}"
+    return f"off by {row.ordered.distance:.2f} labels on average{kappa}"
 
 
 def _accuracy(row: RuleRow) -> Estimate | None:

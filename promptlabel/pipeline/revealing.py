@@ -75,7 +75,7 @@ class Opinions:
         return Reveal(
             trace_id=trace_id,
             label=label,
-            votes=tuple(_opinion(rule, vote, swap) for rule, vote in self._votes(trace_id)),
+            votes=tuple(dict.fromkeys(_opinion(rule, vote, swap) for rule, vote in self._votes(trace_id))),
             posterior=None
             if posterior is None
             else {swap.get(name, name): p for name, p in posterior.items()},

@@ -13,6 +13,7 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline.lease_file import Lease, LeaseFile
 from promptlabel.pipeline.other_pages import OtherPages
 from promptlabel.pipeline.revealing import Opinions, Reveal
+from promptlabel.pipeline.tables import known_label
 from promptlabel.records import Pick, ReviewAction, ReviewEvent, Trace
 from promptlabel.review.adjudication import PROBE, Conflict, conflicts, decide
 from promptlabel.review.history import History
@@ -246,9 +247,10 @@ class TaskDesk:
     def _label(self, submission: Submission) -> str | None:
         if submission.action not in ("label", "change", "adjudicate"):
             return None
-        if submission.label not in self._task.labels:
+        label = known_label(self._task, submission.label or "")
+        if label is None:
             raise InputError(f"task {self._task.name} has no label {submission.label}")
-        return submission.label
+        return label
 
     def _changes_something(self, reviewer: str, trace_id: str, submission: Submission) -> bool:
         own = self._standing(trace_id, reviewer)
