@@ -14,7 +14,7 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline.analyze import analyze
 from promptlabel.pipeline.audit import audit
 from promptlabel.pipeline.explain import explain
-from promptlabel.pipeline.export import export
+from promptlabel.pipeline.export import TrainingWish, export
 from promptlabel.pipeline.fit import fit
 from promptlabel.pipeline.freeze import freeze
 from promptlabel.pipeline.judging import judge_of
@@ -355,7 +355,7 @@ def test_preference_pairs_come_out(pairs: Workspace, tmp_path: Path):
     (task,) = pairs.tasks
     fit(pairs, task)
     gold(pairs, "better", {"p02": "second"})
-    made = export(pairs, "preferences", tmp_path / "pairs.jsonl", least_confidence=0.6)
+    made = export(pairs, "preferences", tmp_path / "pairs.jsonl", wish=TrainingWish(least_confidence=0.6))
     rows = {row["trace_id"]: row for row in rows_of(made.path)}
     assert (rows["p00"]["prompt"], rows["p00"]["chosen"], rows["p00"]["rejected"]) == (
         "question 0",
