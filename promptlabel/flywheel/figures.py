@@ -16,10 +16,10 @@ from promptlabel.flywheel.drift import Divergence, Freshness
 from promptlabel.flywheel.gap import Gap
 from promptlabel.flywheel.guards import GuardFigures
 from promptlabel.flywheel.history import Cycle, Cycles, Headline
+from promptlabel.flywheel.people import PeopleFigures
 from promptlabel.flywheel.turning import EdgeCases, Flow, Refused
 from promptlabel.labelmodel.calibration import reliability
 from promptlabel.records import Pick, RuleKind
-from promptlabel.review.agreement import Agreement
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -166,7 +166,7 @@ class TaskFigures:
     posterior: PosteriorFigures | None = None
     comparison: Comparison | None = None
     gap: Gap | None = None
-    agreement: Agreement | None = None
+    people: PeopleFigures | None = None
     flow: Flow | None = None
     seconds: Estimate | None = None
     cost: Estimate | None = None
@@ -262,8 +262,8 @@ def _headlines(task: TaskFigures) -> Iterator[Headline]:
         yield Headline.of(
             "edges", "last month's edge cases in training data", "share", task.edges.share, "up"
         )
-    if task.agreement and task.agreement.items:
-        raw = task.agreement.raw
+    if task.people and task.people.agreement.items:
+        raw = task.people.agreement.raw
         yield Headline.of(
             "agreement", "reviewers agree", "share", Estimate(raw.estimate, raw.low, raw.high), "up"
         )

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from promptlabel.evals.intervals import Estimate
 from promptlabel.flywheel.figures import ReportFigures
 from promptlabel.flywheel.history import Unit
+from promptlabel.review.agreement import Interval
 
 SECTIONS: Final = (
     "cycles",
@@ -65,7 +66,7 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def between(estimate: Estimate) -> str:
+def between(estimate: Estimate | Interval) -> str:
     """The ends of an interval of shares: ``83.0 to 90.7 %``."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
 

@@ -141,6 +141,7 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "propensity": "DOUBLE",
         "input": "VARCHAR",
         "output": "VARCHAR",
+        "outputs": "VARCHAR[]",
         "messages": _MESSAGES,
     },
     "votes": {

@@ -41,12 +41,12 @@ from promptlabel.pipeline.freshening import beside_production
 from promptlabel.pipeline.guarding import guard_figures
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.refusing import refusals
+from promptlabel.pipeline.reviewers import reviewers
 from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
 from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
-from promptlabel.review.agreement import agreement, ratings_of
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store
@@ -114,10 +114,9 @@ def _with_people(
     events = store.reviews(task.name)
     decided = [one.at for one in decide(events)]
     times = [trace.timestamp for trace in production if trace.timestamp]
-    _, ratings = ratings_of(events, task.labels)
     return replace(
         figures,
-        agreement=agreement(ratings, len(task.labels), np.random.default_rng(SEED)),
+        people=reviewers(workspace, task),
         flow=flow(times, decided, workspace.project.settings.routing.share, waiting)
         if decided or waiting
         else None,

@@ -54,7 +54,7 @@ class Opinions:
     def wrong_label(self, trace_id: str, known: str) -> str | None:
         """The label to suggest instead of the known one, None where nothing could suggest it."""
         posterior = self.posterior(trace_id)
-        if posterior is None or known not in posterior or posterior.keys() <= {known}:
+        if posterior is None or known not in posterior or len(posterior) < 2:
             return None
         return wrong_suggestion(posterior, known)
 

@@ -57,6 +57,7 @@ def review_app(
     hosts: Iterable[str] = LOOPBACK,
     review: Review = Review(),  # noqa: B008 - frozen
     open_to_all: bool = True,
+    folder: Path | None = None,
 ) -> Starlette:
     """The application; `app.state` has its `desk` and its `sessions`, whose `token` is that of the printed address.
 
@@ -67,9 +68,10 @@ def review_app(
         reviewer: the name of whoever opens the address first, the maintainer; others give theirs.
         hosts: the names under which the server may be called.
         review: how many people label each trace, and what is mixed in to test them.
+        folder: where leases are kept, so that they outlive a kill.
         open_to_all: whether the address lets others in; if not, each needs an address of their own.
     """
-    desk = ReviewDesk(store, tasks, now, review=review)
+    desk = ReviewDesk(store, tasks, now, review=review, folder=folder)
     sessions = Sessions.open(store, reviewer, open_to_all=open_to_all)
     pages = _Pages(desk, sessions)
     app = Starlette(

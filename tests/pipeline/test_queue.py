@@ -108,7 +108,7 @@ def test_the_queue_is_stored_in_order_with_the_parts_of_every_score(workspace: W
     assert [pick.trace_id for pick in picks] == [item.trace_id for item in report.items]
     assert set(picks[0].parts) == {
         "least_confidence", "margin", "entropy", "vote_entropy", "committee", "conflict", "category", "novelty",
-        "drift", "new", "audit",
+        "drift", "new", "audit", "label_change", "label_change_per_second", "seconds",
     }  # fmt: skip
 
 
