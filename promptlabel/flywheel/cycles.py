@@ -63,6 +63,10 @@ class Plan:
     human: float = 0.05
     cycles: int = CYCLES
 
+    def reviews(self, traffic: int) -> int:
+        """How many of so many traces people review, at least one unless they review none at all."""
+        return max(round(self.human * traffic), 1) if self.human else 0
+
 
 @dataclass(frozen=True, slots=True)
 class ArmFigures:
@@ -153,7 +157,7 @@ def _of_arm(
     for traffic in cycles:
         probs = model.predict_proba(features[traffic])
         own = model.classes_[probs.argmax(axis=1)]
-        reviewed = _reviewed(probs, round(plan.human * len(traffic)), rng)
+        reviewed = _reviewed(probs, plan.reviews(len(traffic)), rng)
         taught = _next_set(arm, taught, traffic, own, truth, reviewed)
         model = _trained(features, taught)
         accuracies.append(_accuracy(model, features, truth, test))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,10 +36,33 @@ FEWEST_AUDITED: Final = 20
 _SEED: Final = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the figures need of a trace, so that all of them fit into memory."""
+
+    name: str
+    category: str
+    month: str
+    user: str | None
+    asked_again: bool
+    context: Mapping[str, str | float]
+
+    @classmethod
+    def of(cls, trace: Trace) -> _Seen:
+        return cls(
+            name=trace.trace_id,
+            category=trace.category or "none",
+            month=month(trace),
+            user=trace.user_id or trace.session_id,
+            asked_again=any((trace.signal(name) or 0) > 0 for name in ASKED_AGAIN),
+            context=logged_context(trace),
+        )
+
+
 def guard_figures(workspace: Workspace, task: Task) -> GuardFigures:
     """Everything the report shows of a task's guards; rates of labels where each trace has one."""
     store = workspace.store
-    traces = list(store.traces())
+    traces = list(map(_Seen.of, store.traces()))
     decided = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     audited = {name: one for name, one in decided.items() if _is_random(one)}
     fitted = None if task.spec.kind == "several" else store.posteriors(task.name)
@@ -68,14 +92,14 @@ def _export(record: ExportRecord) -> ExportFigures:
 
 
 def _feedback(
-    table: VoteTable, traces: Sequence[Trace], audited: Mapping[str, Decision]
+    table: VoteTable, traces: Sequence[_Seen], audited: Mapping[str, Decision]
 ) -> Iterator[SignalFeedback]:
     """For every rule on signals, and the label it gives most often, its share beside the audited one."""
     rows = [place for place, name in enumerate(table.trace_ids) if name in audited]
     if len(rows) < FEWEST_AUDITED:
         return
-    by_id = {trace.trace_id: trace for trace in traces}
-    context = pruned([logged_context(by_id[name]) for name in table.trace_ids])
+    by_id = {trace.name: trace.context for trace in traces}
+    context = pruned([by_id[name] for name in table.trace_ids])
     given = [audited[table.trace_ids[row]].label for row in rows]
     for rule, votes in zip(table.rules, table.votes.T, strict=True):
         told = votes >= 0
@@ -89,30 +113,30 @@ def _feedback(
 
 
 def _amplification(
-    traces: Sequence[Trace], fitted: PosteriorTable, audited: Mapping[str, Decision], task: Task
+    traces: Sequence[_Seen], fitted: PosteriorTable, audited: Mapping[str, Decision], task: Task
 ) -> Amplification:
     likeliest = fitted.probs.argmax(axis=1).tolist()
     label_of = {name: fitted.labels[k] for name, k in zip(fitted.trace_ids, likeliest, strict=True)}
-    known = [trace for trace in traces if trace.trace_id in label_of]
-    given = [audited.get(trace.trace_id) for trace in known]
+    known = [trace for trace in traces if trace.name in label_of]
+    given = [audited.get(trace.name) for trace in known]
     return amplification(
         Labelled(
-            categories=[trace.category or "none" for trace in known],
-            cycles=[month(trace) for trace in known],
-            predicted=[label_of[trace.trace_id] for trace in known],
+            categories=[trace.category for trace in known],
+            cycles=[trace.month for trace in known],
+            predicted=[label_of[trace.name] for trace in known],
             audited=[decision.label if decision else None for decision in given],
         ),
         task.labels,
     )
 
 
-def _persistence(workspace: Workspace, task: Task, traces: Sequence[Trace]) -> Persistence | None:
+def _persistence(workspace: Workspace, task: Task, traces: Sequence[_Seen]) -> Persistence | None:
     """Of the traces whose user is known; of a session where there is no user."""
     trained = trained_ids(workspace, task.name)
-    known = [trace for trace in traces if trace.user_id or trace.session_id]
+    known = [trace for trace in traces if trace.user]
     return persistence(
-        [str(trace.user_id or trace.session_id) for trace in known],
-        np.array([any((trace.signal(name) or 0) > 0 for name in ASKED_AGAIN) for trace in known], dtype=bool),
-        np.array([trace.trace_id in trained for trace in known], dtype=bool),
+        [str(trace.user) for trace in known],
+        np.array([trace.asked_again for trace in known], dtype=bool),
+        np.array([trace.name in trained for trace in known], dtype=bool),
         np.random.default_rng(_SEED),
     )

@@ -52,7 +52,7 @@ class Reweighting:
     @property
     def warning(self) -> str | None:
         """What to say beside the weights, None where nothing speaks against them."""
-        if self.explained:
+        if self.explained or (self.explained is None and self.labelled == 1):
             return None
         why = (
             "which traces have a label depends on the label itself, which weights do not mend"

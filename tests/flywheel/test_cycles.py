@@ -52,6 +52,10 @@ def test_all_arms_begin_alike_and_count_the_labels_of_people() -> None:
     assert [arms[name].human for name in (WITH_HUMAN, GUARDED)] == [30 + of_cycles] * 2
 
 
+def test_of_little_traffic_one_trace_is_reviewed_unless_none_is_to_be() -> None:
+    assert [Plan(30, human).reviews(5) for human in (0.05, 0.5, 0.0)] == [1, 2, 0]
+
+
 def test_equal_seeds_give_equal_figures() -> None:
     features, truth = sparse_words(200)
     assert simulate(features, truth, PLAN, [1]) == simulate(features, truth, PLAN, [1])
