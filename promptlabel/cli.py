@@ -69,6 +69,9 @@ _EXPORTS = (
     "deepeval",
     "langfuse",
     "phoenix",
+    "openinference",
+    "phoenix-annotations",
+    "otel",
     "jsonl",
     "csv",
 )
@@ -110,18 +113,51 @@ def init(folder: Path, as_json: bool) -> None:
 
 
 @commands.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--mapping", type=click.Path(path_type=Path), help="A YAML file that says where rows have which field."
 )
+@click.option(
+    "--watch",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Then whatever comes into this folder, until Ctrl-C.",
+)
 @_on_project
-def ingest(files: tuple[Path, ...], mapping: Path | None, project: Path, as_json: bool) -> None:
+def ingest(
+    files: tuple[Path, ...], mapping: Path | None, folder: Path | None, project: Path, as_json: bool
+) -> None:
     """Read traces, events and gold into the store; patterns such as 'logs/*.jsonl' name several files."""
     from promptlabel.pipeline.ingest import ingest
     from promptlabel.pipeline.workspace import open_project
 
-    with open_project(project) as workspace:
-        _show("ingest", ingest(workspace.store, files, mapping), as_json)
+    if not files and folder is None:
+        raise click.UsageError("name files, or a folder with --watch")
+
+    def take(paths: tuple[Path, ...]) -> None:
+        with open_project(project) as workspace:
+            _show("ingest", ingest(workspace.store, paths, mapping), as_json)
+
+    if files:
+        take(files)
+    if folder is not None:
+        _take_arrivals(folder, take, as_json)
+
+
+def _take_arrivals(folder: Path, take: Callable[[tuple[Path, ...]], None], as_json: bool) -> None:
+    """Nothing, after Ctrl-C; a faulty file is shown, and taken once it has changed."""
+    from promptlabel.pipeline.arrivals import watch
+    from promptlabel.terminal.showing import show_error, show_watched
+
+    show_watched(folder)
+    try:
+        for path, error in watch(folder, lambda path: take((path,))):
+            if error is None:
+                show_watched(path, taken=True)
+            else:
+                show_error(error, as_json)
+    except KeyboardInterrupt:
+        return
 
 
 @commands.command()
@@ -645,16 +681,45 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 
 
 @commands.command()
+@click.option(
+    "--since", "moment", metavar="WHEN", help="Vote on later traces only: 2026-11-01, or 7d, 24h, 30m ago."
+)
+@click.option(
+    "--min",
+    "floors",
+    multiple=True,
+    metavar="SHARE",
+    help="Stop unless the label model reaches this; see gate.",
+)
+@click.option(
+    "--then",
+    "steps",
+    multiple=True,
+    type=click.Choice(["freeze", "export", "report"]),
+    help="Written at the end, in this order.",
+)
 @_limit
 @_progress
 @_on_votes
-def run(limit: int | None, way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
-    """Vote, fit and queue in one go."""
-    from promptlabel.pipeline.run import run
+def run(
+    moment: str | None,
+    floors: tuple[str, ...],
+    steps: tuple[str, ...],
+    limit: int | None,
+    way: Way,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Vote, fit and queue in one go, safe to start twice."""
+    from promptlabel.pipeline.gate import Floor
+    from promptlabel.pipeline.run import Wishes, run
+    from promptlabel.pipeline.since import since
     from promptlabel.terminal.progress import showing_progress
 
+    wishes = Wishes(since(moment), limit, tuple(map(Floor.parse, floors)), steps)
     with showing_progress(way, as_json=as_json) as progress:
-        result = run(project, tasks, limit=limit, progress=progress)
+        result = run(project, tasks, wishes=wishes, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)
 

@@ -10,10 +10,11 @@ from typing import Final
 
 from promptlabel.errors import Fault, fail, nearest, raise_if_any
 from promptlabel.evals.annotations import Annotated, argilla_records, labelstudio_tasks
+from promptlabel.evals.feedback import openinference_rows, otel_logs, phoenix_annotations
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
-from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, posteriors
+from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, opinions, posteriors
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
 from promptlabel.pipeline.lineage import lineage_of
@@ -29,6 +30,11 @@ from promptlabel.training.provenance import ExportRecord
 from promptlabel.training.sft import conversation_chat, labelling_chat
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
+FEEDBACK_FORMATS: Final = {
+    "openinference": openinference_rows,
+    "phoenix-annotations": phoenix_annotations,
+    "otel": otel_logs,
+}
 HUB: Final = "hf"
 SFT: Final = "sft"
 
@@ -46,6 +52,7 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "csv": (".csv",),
     "labelstudio": (".json",),
     "argilla": (".json",),
+    **dict.fromkeys(FEEDBACK_FORMATS, (".jsonl",)),
     HUB: ("",),
     SFT: (".jsonl",),
 }
@@ -113,7 +120,8 @@ def export(
     Args:
         workspace: its tasks are exported into one file.
         kind: training, sft, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf,
-            labelstudio, argilla, deepeval, langfuse, phoenix, jsonl or csv.
+            labelstudio, argilla, deepeval, langfuse, phoenix, jsonl, csv, openinference,
+            phoenix-annotations or otel.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
@@ -216,6 +224,8 @@ def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool,
     if kind in ANNOTATION_FORMATS:
         annotated = _annotated(workspace, task) if suggestions else _waiting(workspace, task)
         return ANNOTATION_FORMATS[kind](annotated)
+    if kind in FEEDBACK_FORMATS:
+        return FEEDBACK_FORMATS[kind](opinions(workspace, task))
     found, cases = _cases(workspace, task, version)
     card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
     return EVAL_FORMATS[kind](card, found, cases)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from promptlabel.evals.feedback import Opinion
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Posterior, TaskKind
-from promptlabel.review.adjudication import decide
+from promptlabel.review.adjudication import blind_labels, decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
 
@@ -73,6 +74,36 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
         }
 
 
+def opinions(workspace: Workspace, task: Task) -> Iterator[Opinion]:
+    """What the task's rules voted, and the last label that each reviewer gave before seeing a vote."""
+    store = workspace.store
+    for rule, vote in store.votes(task.name):
+        if vote.label is not None:
+            whose = f"{rule.rule}/{rule.model}"
+            yield Opinion(
+                vote.trace_id,
+                task.name,
+                vote.label,
+                "LLM" if rule.kind == "prompt" else "CODE",
+                whose if vote.sample == 0 else f"{whose}/{vote.sample}",
+                vote.confidence,
+                vote.rationale,
+                metadata={"rule": rule.rule, "model": rule.model},
+            )
+    for label in blind_labels(store.reviews(task.name), store.gold(task.name)):
+        said = {"lane": label.lane, "probability": label.probability}
+        known = {key: value for key, value in said.items() if value is not None}
+        yield Opinion(
+            label.trace_id,
+            task.name,
+            label.label,
+            "HUMAN",
+            label.reviewer,
+            at=label.timestamp,
+            metadata=known,
+        )
+
+
 def posteriors(table: PosteriorTable | None, kind: TaskKind = "one") -> Iterator[Posterior]:
     """The rows of a fit as records; none before the first fit."""
     if table is None:
@@ -110,6 +141,7 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "propensity": "DOUBLE",
         "input": "VARCHAR",
         "output": "VARCHAR",
+        "outputs": "VARCHAR[]",
         "messages": _MESSAGES,
     },
     "votes": {

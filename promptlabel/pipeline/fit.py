@@ -129,6 +129,27 @@ def gold_sets(workspace: Workspace, task: Task, trace_ids: Sequence[str]) -> npt
     return label_gold(task, trace_ids, decided)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFit:
+    """A fit as the store holds it, to go back to."""
+
+    table: PosteriorTable
+    taught: JsonValue
+
+
+def stored_fit(workspace: Workspace, task: Task) -> StoredFit | None:
+    """The task's last fit, None before the first."""
+    table = workspace.store.posteriors(task.name)
+    return StoredFit(table, workspace.store.state(taught_by(task))) if table else None
+
+
+def restore_fit(workspace: Workspace, task: Task, earlier: StoredFit | None) -> None:
+    """Nothing; the task's fit is that one again. Where there was none before, the present one stays."""
+    if earlier is not None:
+        workspace.store.save_posteriors(earlier.table)
+        workspace.store.save_state(taught_by(task), earlier.taught)
+
+
 def taught_by(task: Task) -> str:
     """The name of the state that holds the ids of the traces whose gold the task's last fit has seen."""
     return f"taught:{task.name}"

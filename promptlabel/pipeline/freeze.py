@@ -29,6 +29,7 @@ from promptlabel.flywheel.drift import Freshness
 from promptlabel.flywheel.refresh import Refresh
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.freshening import beside_production, put_refresh_into_queue, refresh
+from promptlabel.pipeline.refusing import remember_refusals
 from promptlabel.pipeline.tables import known_label, label_gold, marks, vote_table
 from promptlabel.pipeline.trained import trained_repeats
 from promptlabel.pipeline.workspace import Workspace
@@ -122,6 +123,8 @@ def freeze(
     written = frozen.changed and frozen.version is not None and not options.dry
     if written and frozen.version is not None:
         _write(workspace.project, frozen.version)
+    if not options.dry:
+        remember_refusals(workspace, task.name, "freeze", frozen.refused, now)
     return _report(workspace, task, frozen, earlier, options)
 
 

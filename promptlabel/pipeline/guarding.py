@@ -18,6 +18,7 @@ from promptlabel.flywheel.amplification import (
 from promptlabel.flywheel.feedback import SILENT, Feedback, feedback_figures
 from promptlabel.flywheel.guards import ExportFigures, GuardFigures, SignalFeedback
 from promptlabel.pipeline.lineage import known_exports
+from promptlabel.pipeline.tables import vote_table
 from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Trace
@@ -35,15 +36,15 @@ _SEED: Final = 0
 
 
 def guard_figures(workspace: Workspace, task: Task) -> GuardFigures:
-    """Everything the report shows of a task's guards."""
+    """Everything the report shows of a task's guards; rates of labels where each trace has one."""
     store = workspace.store
     traces = list(store.traces())
     decided = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     audited = {name: one for name, one in decided.items() if _is_random(one)}
-    fitted = store.posteriors(task.name)
+    fitted = None if task.spec.kind == "several" else store.posteriors(task.name)
     return GuardFigures(
         exports=tuple(_export(one) for one in known_exports(workspace) if task.name in one.tasks),
-        feedback=tuple(_feedback(store.vote_table(task.name, task.labels), traces, audited)),
+        feedback=tuple(_feedback(vote_table(workspace, task), traces, audited)) if fitted else (),
         amplification=_amplification(traces, fitted, audited, task) if fitted else None,
         persistence=_persistence(workspace, task, traces),
     )

@@ -16,6 +16,7 @@ from promptlabel.store.contract import Added, ComputesSignals, Store
 from promptlabel.traces.field_map import read_field_map
 from promptlabel.traces.plain import UNDATED, Record
 from promptlabel.traces.reading import read_files
+from promptlabel.traces.sessions import Sessions
 from promptlabel.traces.signals import compute_signals
 
 _CHUNK: Final = 2000
@@ -77,8 +78,9 @@ def update_signals(store: Store) -> int:
     if isinstance(store, ComputesSignals):
         return store.update_signals()
     ids = store.traces_with_new_events()
+    sessions = Sessions(store.traces(ids))
     for start in range(0, len(ids), _CHUNK):
-        store.add_signals(_signals(store, ids[start : start + _CHUNK]))
+        store.add_signals(_signals(store, ids[start : start + _CHUNK], sessions))
     return len(ids)
 
 
@@ -86,11 +88,14 @@ def _only(kind: type[_Record], records: Iterable[Record]) -> Iterator[_Record]:
     return (record for record in records if isinstance(record, kind))
 
 
-def _signals(store: Store, ids: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
+def _signals(store: Store, ids: Sequence[str], sessions: Sessions) -> list[tuple[str, dict[str, float]]]:
     events = {
         trace_id: list(same) for trace_id, same in groupby(store.events(ids), lambda event: event.trace_id)
     }
     return [
-        (trace.trace_id, compute_signals(trace, events.get(trace.trace_id, ())))
+        (
+            trace.trace_id,
+            compute_signals(trace, events.get(trace.trace_id, ()), later=sessions.later(trace)),
+        )
         for trace in store.traces(ids)
     ]

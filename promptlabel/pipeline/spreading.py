@@ -187,7 +187,7 @@ async def _send(
     questions = {
         name: Questions(
             group[0].client,
-            interleaved([wanted(workspace.store, asking, None, part) for asking in group]),
+            interleaved([wanted(workspace, asking, None, part) for asking in group]),
         )
         for name, group in by_model(asked).items()
     }

@@ -16,6 +16,7 @@ from promptlabel.errors import StoppedError
 from promptlabel.evals.freezing import Refusal
 from promptlabel.pipeline.files import write_jsonl
 from promptlabel.pipeline.lineage import Lineage, path_in, remember_export
+from promptlabel.pipeline.refusing import remember_refusals
 from promptlabel.pipeline.trained import remember_trained
 from promptlabel.pipeline.training_checks import Checks, RowSample
 from promptlabel.pipeline.training_labels import TrainingSource
@@ -114,6 +115,8 @@ class TrainingExport:
         """The record of the export, remembered; what was refused is listed beside it."""
         for task, one in self._written.items():
             remember_trained(self.workspace, task, path, one.ids)
+            mine = (refusal for name, refusal in self.refused if name == task)
+            remember_refusals(self.workspace, task, "export", mine)
         record = self._record(path)
         remember_export(self.workspace, record, self.lineage)
         _list_refused(path, self.refused)

@@ -112,7 +112,7 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
     examples = rule.spec.examples
     said = rule.labels_of([replace(example_trace(example), trace_id=EXAMPLE_ID) for example in examples])
     return [
-        _code_example(number, example.vote, label)
+        _code_example(number, rule.task_spec.named(example.vote), label)
         for number, (example, label) in enumerate(zip(examples, said, strict=True), start=1)
     ]
 
@@ -215,10 +215,13 @@ class _Cells:
 
     def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
         """A row for each answered example."""
-        shown = [cell for cell in self.examples if cell.sample == 0]
+        shown, named = (
+            [cell for cell in self.examples if cell.sample == 0],
+            self.asking.prompt.task_spec.named,
+        )
         numbered = enumerate(zip(shown, self.asking.prompt.spec.examples, strict=True), start=1)
         return [
-            _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
+            _example_row(number, self.asking.rule.model, named(example.vote), votes[cell.key])
             for number, (cell, example) in numbered
             if cell.key in votes
         ]

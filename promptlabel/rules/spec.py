@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from promptlabel.errors import nearest
-from promptlabel.label_sets import NONE, SEPARATOR, set_name
+from promptlabel.label_sets import NONE, SEPARATOR, set_members, set_name
 from promptlabel.records import ORDER, Decode, TaskKind
 from promptlabel.rules.choices import Inputs, InputsChoice, Shots, ShotsChoice
 from promptlabel.strict_yaml import Keys, StrictModel
@@ -171,6 +171,10 @@ class TaskSpec(StrictModel):
         if abs(total - 1) > _BALANCE_TOLERANCE:
             raise ValueError(f"sums to {total:g}, not 1")
         return {name: balance[name] / total for name in labels}
+
+    def named(self, label: str) -> str:
+        """The label in the one way of writing it: a set in the order of the task's labels, any other as it is."""
+        return set_name(set_members(label), tuple(self.labels)) if self.kind == "several" else label
 
 
 class ExampleMessage(StrictModel):

@@ -28,6 +28,7 @@ from promptlabel.store import (
     people_tables,
     replay,
     result_tables,
+    signal_tables,
     trace_tables,
     verifying,
     vote_tables,
@@ -119,21 +120,21 @@ class DuckDBStore(Reading):
     def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
         """See `Store.add_signals`."""
         rows = [(trace_id, to_json(dict(values))) for trace_id, values in signals]
-        self._writer.do(Work(rows={trace_tables.insert_signals: rows}))
+        self._writer.do(Work(rows={signal_tables.insert_signals: rows}))
 
     def traces_with_new_events(self) -> Sequence[str]:
         """See `Store.traces_with_new_events`."""
         with self._reading().cursor() as cursor, store_errors():
-            trace_tables.stage_outdated(cursor)
+            signal_tables.stage_outdated(cursor)
             return [trace_id for (trace_id,) in cursor.execute(query("traces_with_new_events")).fetchall()]
 
     def update_signals(self) -> int:
         """See `ComputesSignals.update_signals`."""
         with self._reading().cursor() as cursor:
             with store_errors():
-                outdated = trace_tables.stage_signals(cursor)
+                outdated = signal_tables.stage_signals(cursor)
             if outdated:
-                self._writer.do(Work(step=trace_tables.replace_signals, connection=cursor))
+                self._writer.do(Work(step=signal_tables.replace_signals, connection=cursor))
             return outdated
 
     # --- rules and their votes

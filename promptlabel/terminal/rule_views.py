@@ -50,7 +50,9 @@ def preview(report: Any) -> None:
     for row in report.traces:
         table.add_row(*_preview_cells(row, several), *([_before(row)] if report.diff else []))
     screen.print(table)
-    if any(row.distribution and row.prompt for row in report.traces):
+    if any(row.swapped is not None for row in report.traces):
+        say("[dim]a vote joins the answers to both orders: what the model likes about a place cancels[/]")
+    elif any(row.distribution and row.prompt for row in report.traces):
         say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
     outside = [row.outside for row in report.traces if row.outside is not None]
     if outside:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rich.markup import escape
 
+from promptlabel.terminal.eval_views import gate
 from promptlabel.terminal.printing import (
     SHOWN,
     clipped,
@@ -143,9 +144,15 @@ def _growing(backlog: Any) -> str:
 
 
 def run(report: Any) -> None:
-    """Nothing; vote, fit and queue are printed."""
+    """Nothing; vote, fit, gates and queue are printed, and what was written."""
     vote(report.vote)
     for item in report.fit:
         fit(item)
+    for item in report.gates:
+        gate(item)
     for item in report.queue:
         queue(item)
+    for path in report.written:
+        say(f"wrote {path}")
+    if report.stopped == "gate":
+        say(f"[red]stopped: gate: {escape(report.message)}[/]")

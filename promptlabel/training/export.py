@@ -68,7 +68,7 @@ class TrainingRow:
         } | text
 
 
-_TEXT = ("input", "output", "messages")
+_TEXT = ("input", "output", "outputs", "messages")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _chat(turns: list[tuple[str, str]], row: TrainingRow) -> dict[str, Any]:
             "trace_id": row.trace.trace_id,
             "task": row.task,
             "label": row.label,
-            "probability": row.probs[row.label],
+            "probs": dict(row.probs),
             "weight": row.weight,
             "source": row.source,
         },

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -13,9 +14,9 @@ from promptlabel.flywheel.guards import GuardFigures
 from promptlabel.flywheel.report import _environment
 from promptlabel.pipeline.export import export
 from promptlabel.pipeline.guarding import guard_figures
-from promptlabel.records import Gold, RegisteredRule, Trace, Vote
+from promptlabel.records import Gold, RegisteredRule, Trace, Vote, digest
 
-SIGNAL = RegisteredRule("tone", "rated", "signal", "code", "rated", "")
+SIGNAL = RegisteredRule("tone", "rated", "signal", "code", digest("rated"), "")
 
 
 @dataclass
@@ -31,21 +32,17 @@ def guarded(tone: Any) -> Any:
     export(tone.workspace, "training", tone.root / "exports" / "one.jsonl")
     export(tone.workspace, "training", tone.root / "exports" / "two.jsonl")
     store.register_rules("tone", [*store.registered_rules("tone"), SIGNAL])
+    rng = np.random.default_rng(3)
+    speaks = [rng.random() < (0.5 if tone.truth[name] == "good" else 0.15) for name in names]
     store.add_votes(
-        Vote(f"r{name}", name, "tone", "rated", "", "vote", tone.truth[name], 1.0)
-        for place, name in enumerate(names) if place % (2 if tone.truth[name] == "good" else 6) == 0
+        [
+            Vote(digest(name), name, "tone", SIGNAL.rule_hash, "", "vote", tone.truth[name], 1.0)
+            for name, spoke in zip(names, speaks, strict=True) if spoke
+        ]
     )  # fmt: skip
-    store.add_gold(
-        Gold(
-            name,
-            "tone",
-            tone.truth[name],
-            "bob",
-            tone.workspace.store.posteriors("tone").fitted_at,
-            lane="audit",
-        )
-        for name in names[::3]
-    )
+    at = store.posteriors("tone").fitted_at
+    drawn = [name for name in names if rng.random() < 1 / 3]
+    store.add_gold([Gold(name, "tone", tone.truth[name], "bob", at, lane="audit") for name in drawn])
     return tone
 
 

@@ -61,10 +61,12 @@ labels: {refund: "Money back.", shipping: "Where it is.", bug: "It is broken."}
 """
 TOPIC_RULES = {
     "task.yaml": TOPICS,
-    "words.yaml": "keyword: {refund: [refund, money], shipping: [parcel], bug: [broken], none: [thanks]}\n",
+    "words.yaml": "keyword: {refund: [refund, money], shipping: [parcel], bug: [broken], none: [thanks]}\n"
+    "examples: [{input: 'money for my parcel', vote: [shipping, refund]}]\n",
     "asks_refund.yaml": 'prompt: "{{ trace.input }} Does the user want a refund?"\nanswers: {"yes": refund, "no": none}\n'
     "decode: logprobs\n",
-    "all_of_them.yaml": 'prompt: "{{ trace.input }} Which apply?"\ndecode: json\n',
+    "all_of_them.yaml": 'prompt: "{{ trace.input }} Which apply?"\ndecode: json\n'
+    "examples:\n- {input: refund my parcel, vote: [shipping, refund]}\n- {input: it is broken, vote: bug}\n",
     "heuristics.py": "from promptlabel import heuristic\n\n\n@heuristic\ndef long(trace):\n"
     "    return {'bug': len(trace.input) > 36, 'shipping': 'parcel' in trace.input}\n",
 }
@@ -162,6 +164,14 @@ def test_analysis_counts_what_is_said_of_each_label(topics):
     assert rows["all_of_them"].accuracy == 1.0
     assert rows["asks_refund"].coverage == pytest.approx(1 / 3)
     assert rows["long"].coverage == pytest.approx(2 / 3)
+
+
+def test_examples_of_sets_are_tested_in_any_order(topics):
+    workspace, _ = topics
+    for name, number in (("words", 1), ("all_of_them", 2)):
+        found = preview(workspace, name, count=4).examples
+        assert [example.passed for example in found] == [True] * number
+        assert found[0].expected == "refund, shipping"
 
 
 def test_what_does_not_know_sets_says_so(topics):

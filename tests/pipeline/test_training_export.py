@@ -176,7 +176,7 @@ def test_conversations_of_one_label_are_kept_up_to_their_answer(shop: Path) -> N
 @pytest.mark.parametrize(
     ("kind", "wish", "message"),
     [
-        ("votes", TrainingWish(("x/y",)), "--for: goes with training, hf, sft, not with votes"),
+        ("votes", TrainingWish(("x/y",)), "--for: goes with training, hf, sft, preferences, not with votes"),
         ("training", TrainingWish(keep="good"), "--keep: goes with sft"),
         ("sft", TrainingWish(keep="god"), "did you mean 'good'"),
     ],
