@@ -18,7 +18,7 @@ def remember_refusals(
 ) -> None:
     """Nothing; what the verb refused this time replaces what it refused before."""
     reasons: Mapping[str, JsonValue] = Counter(one.reason for one in refused)
-    said = {"at": (now or datetime.now(UTC)).isoformat(), "reasons": reasons}
+    said: Mapping[str, JsonValue] = {"at": (now or datetime.now(UTC)).isoformat(), "reasons": reasons}
     workspace.store.save_state(_state(task), {**_saved(workspace, task), verb: said})
 
 

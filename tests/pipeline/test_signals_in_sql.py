@@ -76,11 +76,11 @@ def traces(draw: st.DrawFn, name: str) -> Trace:
 
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[list[Trace], list[Event]]:
-    names = [f"t{place}" for place in range(draw(st.integers(1, 5)))]
+    names = [f"t{place}" for place in range(draw(st.integers(1, 8)))]
     events = draw(
         st.lists(
             st.builds(Event, st.sampled_from(names), MOMENTS, st.sampled_from(NAMES), VALUES, METADATA),
-            max_size=14,
+            max_size=30,
         )
     )
     return [draw(traces(name)) for name in names], events
@@ -113,7 +113,7 @@ def _is_later(one: Trace, trace: Trace) -> bool:
     return is_mine and (one.timestamp, one.trace_id) > (trace.timestamp, trace.trace_id)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(logs(), st.booleans())
 def test_the_store_computes_what_the_functions_say(
     store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool
@@ -149,3 +149,15 @@ def _renamed(log: tuple[list[Trace], list[Event]], prefix: str) -> tuple[list[Tr
         ],
         [Event(prefix + one.trace_id, one.timestamp, one.event, one.value, one.metadata) for one in events],
     )
+
+
+def test_a_trace_that_is_outdated_by_its_person_still_has_its_session(store: DuckDBStore) -> None:
+    def asked(name: str, minutes: int, session: str, user: str | None) -> Trace:
+        return Trace(name, NOON + timedelta(minutes=minutes), "how do I export", session_id=session, user_id=user)
+
+    store.add_traces([asked("m1", 0, "m", "mia"), asked("m2", 9, "m", None)])
+    update_signals(store)
+    store.add_traces([asked("m3", 90, "n", "mia")])
+    assert update_signals(store) == 2
+    (found,) = store.traces(["m1"])
+    assert (found.signal("next_seconds"), found.signal("topic_returned_hours")) == (540, 1.5)
