@@ -62,6 +62,7 @@ _EXPORTS = (
     "promptfoo",
     "inspect",
     "openai-evals",
+    "sft",
     "hf",
     "labelstudio",
     "argilla",
@@ -188,15 +189,19 @@ def preview(
     rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
 ) -> None:
     """Try one rule on a few traces, beside gold."""
+    from promptlabel.llm.local import models_kept
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
+    from promptlabel.terminal.progress import answers_as_they_come
 
     def once() -> None:
-        with open_workspace(project, tasks) as workspace:
-            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+        with open_workspace(project, tasks) as workspace, answers_as_they_come() as heard:
+            found = preview(workspace, rule, count=count, diff=diff, heard=heard)
+        _show("preview", found, as_json)
 
     if watch:
-        _watch(once, project, as_json)
+        with models_kept():
+            _watch(once, project, as_json)
     else:
         once()
 
@@ -229,11 +234,9 @@ def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
 @_on_project
 def workbench(port: int, project: Path, as_json: bool) -> None:
     """Serve the page where rules are written."""
-    from promptlabel.pipeline.workspace import open_project
     from promptlabel.web.workbench import serve_workbench
 
-    with open_project(project) as workspace:
-        serve_workbench(workspace, port=port, as_json=as_json)
+    serve_workbench(project, port=port, as_json=as_json)
 
 
 @commands.command()
@@ -598,6 +601,8 @@ def certify(
     metavar="MODEL",
     help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
 )
+@click.option("--reweight", is_flag=True, help="Let rows weigh more where few traces like them have a label.")
+@click.option("--keep", metavar="LABEL", help="For sft: the conversations of this label, to be repeated.")
 @_out
 @_eval
 @click.option(
@@ -617,6 +622,8 @@ def certify(
 def export(
     kind: str,
     students: tuple[str, ...],
+    reweight: bool,
+    keep: str | None,
     out: Path | None,
     version: str,
     least_confidence: float,
@@ -626,19 +633,12 @@ def export(
     as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
-    from promptlabel.pipeline.export import export
+    from promptlabel.pipeline.export import TrainingWish, export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        written = export(
-            workspace,
-            kind,
-            out,
-            version,
-            students,
-            least_confidence=least_confidence,
-            suggestions=suggestions,
-        )
+        wish = TrainingWish(students, reweight, keep, least_confidence)
+        written = export(workspace, kind, out, version, wish, suggestions=suggestions)
         _show("export", written, as_json)
 
 

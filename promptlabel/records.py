@@ -165,10 +165,10 @@ class Question:
     sample: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class SetQuestion(Question):
     """A question to which any number of its answers may be given."""
 
-    __slots__ = ()
     several: ClassVar[bool] = True
 
 

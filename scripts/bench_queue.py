@@ -25,8 +25,11 @@ from label_model_peers import majority_shares
 from numpy.typing import NDArray
 
 from promptlabel.labelmodel import LabelModel
+from promptlabel.labelmodel.patterns import group as group_votes
 from promptlabel.pipeline.queue import WEIGHTS
 from promptlabel.routing.disagreement import family_conflict, family_evidence, margin, vote_entropy
+from promptlabel.routing.diversity import diversified, groups, sketches
+from promptlabel.routing.label_change import expected_label_change
 from promptlabel.routing.lanes import CONFLICT, NEW, UNCERTAIN, Lane, merge
 from promptlabel.routing.novelty import Words, novelty
 
@@ -68,17 +71,24 @@ def trial(
     return Trial(votes, data.n_classes, text, families, seen, probs), probs.argmax(axis=1) != gold
 
 
-def queue(of: Trial, ties: FloatArray) -> FloatArray:
-    """The turn of each trace in the lanes as `queue` merges them; these sets have no categories and no times."""
+def queue_scores(of: Trial) -> dict[str, FloatArray]:
+    """Lane -> score of each trace, 0 where it was taught; these sets have no categories and no times."""
     evidence = family_evidence(of.votes, {}, of.families, of.n_classes)
     taught = of.seen >= 0
+    words = Words.of(of.text)
     scores = {
         UNCERTAIN: margin(of.probs),
         CONFLICT: family_conflict(list(evidence.values())),
-        NEW: novelty(Words.of(of.text), taught, np.ones(len(taught), dtype=bool)).scores,
+        NEW: novelty(words, taught, np.ones(len(taught), dtype=bool)).scores,
     }
-    open_ = ~taught
-    lanes = [Lane(name, np.where(open_, score, 0.0), WEIGHTS[name]) for name, score in scores.items()]
+    return {name: np.where(taught, 0.0, score) for name, score in scores.items()}
+
+
+def queue(of: Trial, ties: FloatArray) -> FloatArray:
+    """The turn of each trace in the lanes as `queue` merges them, those of one kind of text one after the other."""
+    scores = queue_scores(of)
+    group = groups(sketches(Words.of(of.text), np.arange(len(of.text))))
+    lanes = [Lane(name, diversified(score, group, ties), WEIGHTS[name]) for name, score in scores.items()]
     ranking = merge(lanes, ties)
     turns = np.zeros(len(ties))
     turns[ranking.rows] = np.arange(len(ranking.rows), 0, -1)
@@ -123,11 +133,19 @@ def active_lab(of: Trial, probs: FloatArray) -> FloatArray:
     return -scores
 
 
+def label_change(of: Trial) -> FloatArray:
+    """How many labels each review is expected to change."""
+    pattern = group_votes(of.votes, of.n_classes)[1]
+    reviewed = np.bincount(pattern[of.seen >= 0], minlength=int(pattern.max()) + 1)
+    return expected_label_change(of.probs, pattern, reviewed)
+
+
 def rankings(of: Trial, ties: FloatArray) -> Mapping[str, FloatArray]:
     """Name of the ranking -> a score a trace, highest first."""
     return {
         "queue": queue(of, ties),
         "posterior margin": margin(of.probs),
+        "label change": label_change(of),
         "vote entropy": vote_entropy(of.votes, of.n_classes),
         "vote margin": margin(majority_shares(of.votes, of.n_classes, None)),
         "ActiveLab": active_lab(of, classifier(of)),
@@ -170,8 +188,8 @@ def main() -> None:
     if not options.data.is_dir():
         print(f"skipped: there is no folder {options.data}; give --data")
         return
-    header = ["set (accuracy)", "queue", "posterior margin", "vote entropy", "vote margin", "ActiveLab"]
-    header += ["ActiveLab, our posterior", "random", "possible"]
+    header = ["set (accuracy)", "queue", "posterior margin", "label change", "vote entropy", "vote margin"]
+    header += ["ActiveLab", "ActiveLab, our posterior", "random", "possible"]
     title = f"Share of label errors in the first 5 % / 10 %, {TAUGHT} gold, {options.seeds} seeds"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -16,6 +16,7 @@ from postgres_server import Server, programs, temporary_folder
 from store_samples import TASK, a_code_vote
 
 from promptlabel.store.postgres.postgres_store import PostgresStore
+from promptlabel.store.postgres.session import Address, connect
 
 VOTES_A_CALL = 512
 
@@ -51,7 +52,15 @@ def rates(server: Server, folder: Path, writers: int, votes: int) -> tuple[list[
     with PostgresStore(address, folder / "first") as store:
         counted = store.count_votes(TASK)[CODE.rule, CODE.model]
         assert counted == {"vote": writers * votes}, counted
+    print(f"  {bytes_a_vote(address, writers * votes):.0f} bytes a vote on the disk")
     return [votes / wall for wall, _ in found], sum(cpu for _, cpu in found) / (writers * votes) * 1e6
+
+
+def bytes_a_vote(address: str, votes: int) -> float:
+    """What a vote of a code rule takes on the disk, its index included."""
+    with connect(Address(address)) as connection:
+        (size,) = connection.execute("SELECT pg_total_relation_size('cast_votes')").fetchone() or (0,)
+    return size / votes
 
 
 def main() -> None:

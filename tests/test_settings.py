@@ -70,3 +70,13 @@ def test_all_faults_come_at_once_with_line_and_key(tmp_path: Path) -> None:
 def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="should be"):
         load_project(project(tmp_path, text))
+
+
+def test_a_suggestion_needs_a_probe(tmp_path: Path) -> None:
+    (tmp_path / "promptlabel.yaml").write_text("review: {probes: 0.01, suggestions: 0.05}\n")
+    with pytest.raises(InputError, match=r"`suggestions` \(0.05\) is more than `probes` \(0.01\)"):
+        load_project(tmp_path)
+    (tmp_path / "promptlabel.yaml").write_text(
+        "review: {reviewers: 2, share: 0.1, probes: 0.05, suggestions: 0.02}\n"
+    )
+    assert load_project(tmp_path).settings.review.share == 0.1

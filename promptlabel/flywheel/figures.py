@@ -14,11 +14,12 @@ from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.evals.scoring import Score, accuracy_difference, one_hot, score_probabilities, score_votes
 from promptlabel.flywheel.drift import Divergence, Freshness
 from promptlabel.flywheel.gap import Gap
+from promptlabel.flywheel.guards import GuardFigures
 from promptlabel.flywheel.history import Cycle, Cycles, Headline
+from promptlabel.flywheel.people import PeopleFigures
 from promptlabel.flywheel.turning import EdgeCases, Flow, Refused
 from promptlabel.labelmodel.calibration import reliability
 from promptlabel.records import Pick, RuleKind
-from promptlabel.review.agreement import Agreement
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -32,7 +33,11 @@ MAJORITY = "majority vote"
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any."""
+    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any.
+
+    Attributes:
+        note: in words, what the order of two outputs does to it, or how far off it is of labels in order; else empty.
+    """
 
     rule: str
     kind: RuleKind
@@ -44,6 +49,7 @@ class RuleFigures:
     conflict: float
     accuracy: Estimate | None
     usd: float
+    note: str = ""
     usd_per_useful_vote: float | None = None
 
 
@@ -160,12 +166,13 @@ class TaskFigures:
     posterior: PosteriorFigures | None = None
     comparison: Comparison | None = None
     gap: Gap | None = None
-    agreement: Agreement | None = None
+    people: PeopleFigures | None = None
     flow: Flow | None = None
     seconds: Estimate | None = None
     cost: Estimate | None = None
     edges: EdgeCases = field(default_factory=EdgeCases)
     refused: tuple[Refused, ...] = ()
+    guards: GuardFigures | None = None
     cycles: Cycles = field(default_factory=Cycles)
 
 
@@ -255,8 +262,8 @@ def _headlines(task: TaskFigures) -> Iterator[Headline]:
         yield Headline.of(
             "edges", "last month's edge cases in training data", "share", task.edges.share, "up"
         )
-    if task.agreement and task.agreement.items:
-        raw = task.agreement.raw
+    if task.people and task.people.agreement.items:
+        raw = task.people.agreement.raw
         yield Headline.of(
             "agreement", "reviewers agree", "share", Estimate(raw.estimate, raw.low, raw.high), "up"
         )

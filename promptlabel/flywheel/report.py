@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from promptlabel.evals.intervals import Estimate
 from promptlabel.flywheel.figures import ReportFigures
 from promptlabel.flywheel.history import Unit
+from promptlabel.review.agreement import Interval
 
 SECTIONS: Final = (
     "cycles",
@@ -25,6 +26,7 @@ SECTIONS: Final = (
     "evals",
     "gap",
     "training",
+    "guards",
 )
 """What a task's part of the page holds, in order: each a file of ``templates/sections/``."""
 
@@ -64,7 +66,7 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def between(estimate: Estimate) -> str:
+def between(estimate: Estimate | Interval) -> str:
     """The ends of an interval of shares: ``83.0 to 90.7 %``."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
 

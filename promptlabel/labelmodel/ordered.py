@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,29 @@ from promptlabel.labelmodel.patterns import FloatArray
 Labels = NDArray[np.int64]
 
 LEAST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedFigures:
+    """Decisions beside gold, of labels in order.
+
+    Attributes:
+        distance: how many classes off on average.
+        kappa: agreement beyond chance, misses weighed by their squared distance; None where it is not defined.
+    """
+
+    distance: float
+    kappa: float | None
+
+
+def ordered_figures_of(decided: NDArray[np.integer], gold: Labels, n_classes: int) -> OrderedFigures | None:
+    """The figures over rows where both are known (0 or more), None without any."""
+    judged = (decided >= 0) & (gold >= 0)
+    if not judged.any():
+        return None
+    said, given = decided[judged].astype(np.int64), gold[judged]
+    kappa = quadratic_kappa(said, given, n_classes)
+    return OrderedFigures(mean_distance(said, given), None if np.isnan(kappa) else kappa)
 
 
 def expected_rank(probabilities: FloatArray) -> FloatArray:

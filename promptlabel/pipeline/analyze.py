@@ -12,7 +12,7 @@ from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
 from promptlabel.labelmodel.base import GoldRows
 from promptlabel.labelmodel.majority import Majority
-from promptlabel.labelmodel.ordered import mean_distance, quadratic_kappa
+from promptlabel.labelmodel.ordered import OrderedFigures, ordered_figures_of
 from promptlabel.labelmodel.patterns import group
 from promptlabel.labelmodel.worth import Advice, RuleWorth, rule_worth
 from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column, gold_sets
@@ -25,19 +25,6 @@ from promptlabel.store.contract import Spent, VoteTable
 from promptlabel.votes.analysis import VoteAnalysis, analyze_votes
 from promptlabel.votes.dependence import Dependence
 from promptlabel.votes.positions import PositionBias
-
-
-@dataclass(frozen=True, slots=True)
-class OrderedFigures:
-    """Labels in order beside gold.
-
-    Attributes:
-        distance: how many classes off on average.
-        kappa: agreement beyond chance, misses weighed by their squared distance; None where it is not defined.
-    """
-
-    distance: float
-    kappa: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +97,15 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
     analysis = analyze_votes(table.votes, gold=gold, n_classes=len(table.labels))
     by_rule = workspace.store.cost(task.name)
     costs = [by_rule.get((rule.rule, rule.model), Spent(0.0, 0)) for rule in table.rules]
-    bias = measured_bias(workspace, task)
+    bias, is_ordered = measured_bias(workspace, task), task.spec.kind == "ordered"
     worths = _worths(task, table, gold, random, [cost.usd for cost in costs])
     rows = tuple(
         replace(
             _row(rule, analysis, column, costs[column], worths.get(column)),
             position=bias.get(rule),
-            ordered=_in_order(task, table.votes[:, column], gold),
+            ordered=ordered_figures_of(table.votes[:, column], gold, len(task.labels))
+            if is_ordered
+            else None,
         )
         for column, rule in enumerate(table.rules)
     )
@@ -141,16 +130,6 @@ def _material(
     flat = flat_table(votes)
     gold = gold_sets(workspace, task, votes.trace_ids).ravel()
     return flat, gold, np.repeat(drawn_at_random(workspace, task, votes.trace_ids), len(task.labels))
-
-
-def _in_order(task: Task, votes: npt.NDArray[np.int8], gold: npt.NDArray[np.int64]) -> OrderedFigures | None:
-    """How far off a rule's votes are where there is gold, of labels in order."""
-    judged = (votes >= 0) & (gold >= 0)
-    if task.spec.kind != "ordered" or not judged.any():
-        return None
-    said, given = votes[judged].astype(np.int64), gold[judged]
-    kappa = np.float64(quadratic_kappa(said, given, len(task.labels)))
-    return OrderedFigures(mean_distance(said, given), _known(kappa))
 
 
 def _families(rules: Sequence[RegisteredRule]) -> dict[str, list[int]]:

@@ -28,19 +28,48 @@ def cast_code_votes(
     workspace: Workspace, task: Task, writer: VoteWriter, *, rules: Sequence[str], limit: int | None
 ) -> None:
     """Nothing; every missing vote of the task's heuristics is with the store."""
-    chosen = _chosen(workspace, task, rules)
     engine = workspace.project.settings.engine
-    if engine.executor == "inline" or not chosen or limit is not None:
-        for code, rule in chosen:
-            for traces in _pending(workspace, rule, VOTES_AT_ONCE, limit=limit):
-                writer.write(code_votes(code, rule, traces))
+    groups = _groups(workspace, task, rules)
+    if limit is not None:
+        groups = [(rule,) for group in groups for rule in group]
+    if engine.executor == "inline" or not groups or limit is not None:
+        for group in groups:
+            for votes in _cast(workspace, task, group, limit=limit):
+                writer.write(votes)
         return
-    registered = tuple(rule for _, rule in chosen)
     with executor_of(engine) as executor:
-        if kind_of(workspace.project.settings.store):
-            _cast_where_they_are(workspace, executor, registered, writer)
-        else:
-            _cast_from_here(workspace, executor, registered, writer)
+        shared = kind_of(workspace.project.settings.store)
+        (_cast_where_they_are if shared else _cast_from_here)(workspace, executor, groups, writer)
+
+
+Rules = tuple[RegisteredRule, ...]
+"""Rules that lack the same traces, or next to: each trace is read once for all of them."""
+
+
+def _groups(workspace: Workspace, task: Task, names: Sequence[str]) -> list[Rules]:
+    """The chosen rules: those that have not voted yet together, each other alone."""
+    cast = workspace.store.count_votes(task.name)
+    chosen = {code.name for code in task.heuristics if not names or code.name in names}
+    found = [
+        rule
+        for rule in task.registered(workspace.project.settings.models)
+        if rule.rule in chosen and rule.kind != "prompt"
+    ]
+    fresh = tuple(rule for rule in found if not cast.get((rule.rule, rule.model)))
+    return [group for group in (fresh, *((rule,) for rule in found if rule not in fresh)) if group]
+
+
+def _cast(
+    workspace: Workspace, task: Task, rules: Rules, *, limit: int | None = None, part: Part = WHOLE
+) -> Iterator[list[Vote]]:
+    """The rules' missing votes.
+
+    All rules see what the first lacks; then each sees what it lacks still, as after a shard that was cut off.
+    """
+    for count, first in enumerate(rules):
+        together = (first,) if count else rules
+        for traces in _pending(workspace, first, VOTES_AT_ONCE, limit=limit, part=part):
+            yield [vote for rule in together for vote in code_votes(code_rule(task, rule), rule, traces)]
 
 
 # --- a shared store: workers read it and write to it themselves
@@ -51,7 +80,7 @@ class Shard:
     """A part of all traces, and the versions of the rules that are to vote on it."""
 
     root: Path
-    rules: tuple[RegisteredRule, ...]
+    rules: Rules
     part: Part
 
 
@@ -64,11 +93,12 @@ class Cast:
 
 
 def _cast_where_they_are(
-    workspace: Workspace, executor: Executor, rules: tuple[RegisteredRule, ...], writer: VoteWriter
+    workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
 ) -> None:
     parts = max(1, -(-workspace.store.count_traces() // workspace.project.settings.engine.shard))
     root = workspace.project.root.resolve()
-    for cast in executor.map(cast_shard, (Shard(root, rules, Part(index, parts)) for index in range(parts))):
+    shards = (Shard(root, rules, Part(number, parts)) for rules in groups for number in range(parts))
+    for cast in executor.map(cast_shard, shards):
         writer.written_elsewhere(cast.counts)
 
 
@@ -77,13 +107,10 @@ def cast_shard(shard: Shard) -> Cast:
     counts: Counter[Status] = Counter()
     total = 0
     with open_workspace(shard.root, [shard.rules[0].task]) as workspace:
-        for rule in shard.rules:
-            code = code_rule(workspace.tasks[0], rule)
-            for traces in _pending(workspace, rule, VOTES_AT_ONCE, part=shard.part):
-                votes = code_votes(code, rule, traces)
-                workspace.store.add_votes(votes)
-                counts.update(vote.status for vote in votes)
-                total ^= votes_digest(votes)
+        for votes in _cast(workspace, workspace.tasks[0], shard.rules, part=shard.part):
+            workspace.store.add_votes(votes)
+            counts.update(vote.status for vote in votes)
+            total ^= votes_digest(votes)
         workspace.store.settle()
     return Cast(dict(counts), total)
 
@@ -101,28 +128,35 @@ def votes_digest(votes: Sequence[Vote]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Handful:
-    """Traces that one rule is to vote on."""
+    """Traces that rules are to vote on."""
 
     root: Path
-    rule: RegisteredRule
+    rules: Rules
     traces: tuple[Trace, ...]
 
 
 def _cast_from_here(
-    workspace: Workspace, executor: Executor, rules: tuple[RegisteredRule, ...], writer: VoteWriter
+    workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
 ) -> None:
+    for rules in groups:
+        for count, first in enumerate(rules):
+            together = (first,) if count else rules
+            for votes in executor.map(cast_handful, _handfuls(workspace, first, together)):
+                writer.write(votes)
+
+
+def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
     root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
-    handfuls = (
-        Handful(root, rule, tuple(traces)) for rule in rules for traces in _pending(workspace, rule, size)
-    )
-    for votes in executor.map(cast_handful, handfuls):
-        writer.write(votes)
+    for traces in _pending(workspace, lacking, size):
+        yield Handful(root, rules, tuple(traces))
 
 
 def cast_handful(handful: Handful) -> list[Vote]:
-    """The rule's votes on the traces."""
-    _, tasks = load_checked(handful.root, [handful.rule.task])
-    return code_votes(code_rule(tasks[0], handful.rule), handful.rule, handful.traces)
+    """The rules' votes on the traces."""
+    _, tasks = load_checked(handful.root, [handful.rules[0].task])
+    return [
+        vote for rule in handful.rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
+    ]
 
 
 # --- both
@@ -141,11 +175,6 @@ def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:
         f"rule {task.name}/{rule.rule} was changed while it was voting, or is another version on this worker;"
         " what was voted is stored: run this again"
     )
-
-
-def _chosen(workspace: Workspace, task: Task, rules: Sequence[str]) -> list[tuple[CodeRule, RegisteredRule]]:
-    registered = {rule.rule: rule for rule in task.registered(workspace.project.settings.models)}
-    return [(code, registered[code.name]) for code in task.heuristics if not rules or code.name in rules]
 
 
 def _pending(

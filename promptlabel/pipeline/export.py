@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from promptlabel.errors import fail, nearest
+from promptlabel.errors import Fault, fail, nearest, raise_if_any
 from promptlabel.evals.annotations import Annotated, argilla_records, labelstudio_tasks
 from promptlabel.evals.feedback import openinference_rows, otel_logs, phoenix_annotations
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
@@ -18,13 +18,16 @@ from promptlabel.pipeline.export_rows import ROW_SOURCES, TRAINING, columns, opi
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.hugging_face import HubSplits, write_dataset
 from promptlabel.pipeline.lineage import lineage_of
+from promptlabel.pipeline.training_checks import Checks
 from promptlabel.pipeline.training_export import TrainingExport, refused_path
+from promptlabel.pipeline.training_survey import Reweighting
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
 from promptlabel.training.preferences import Pairs
 from promptlabel.training.provenance import ExportRecord
+from promptlabel.training.sft import conversation_chat, labelling_chat
 
 ANNOTATION_FORMATS: Final = {"labelstudio": labelstudio_tasks, "argilla": argilla_records}
 FEEDBACK_FORMATS: Final = {
@@ -33,6 +36,7 @@ FEEDBACK_FORMATS: Final = {
     "otel": otel_logs,
 }
 HUB: Final = "hf"
+SFT: Final = "sft"
 
 _ROWS: Final = (".jsonl", ".parquet")
 ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,15 +54,35 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "argilla": (".json",),
     **dict.fromkeys(FEEDBACK_FORMATS, (".jsonl",)),
     HUB: ("",),
+    SFT: (".jsonl",),
 }
 """The endings each kind may be written with; the first is the default's."""
 
 UNFROZEN: Final = "unfrozen"
 
-
 PREFERENCES: Final = "preferences"
-TRAINING_KINDS: Final = (TRAINING, HUB, PREFERENCES)
+TRAINING_KINDS: Final = (TRAINING, HUB, SFT, PREFERENCES)
 """What models are trained on: these pass the guards and are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWish:
+    """What a training export should be like.
+
+    Attributes:
+        students: the models that are to be trained on it; none: those that are `trained_on` something.
+        reweight: whether rows weigh more where few like them have a label.
+        keep: for ``sft``, the label of the conversations to be repeated; None for the labelling task itself.
+        least_confidence: for ``preferences``, pairs less sure than this are left out.
+    """
+
+    students: tuple[str, ...] = ()
+    reweight: bool = False
+    keep: str | None = None
+    least_confidence: float = 0.5
+
+
+NO_WISH: Final = TrainingWish()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,8 @@ class ExportReport:
     Attributes:
         refused: what may not be trained on, and why; also in the file `refused_path`, where there is any.
         training: what is remembered of a training export: where its labels come from and for whom they are.
+        checks: what a sample of the rows shows, a task each.
+        reweighted: what became of the weights, a task each, where that was wished for.
     """
 
     path: str
@@ -76,6 +102,8 @@ class ExportReport:
     refused: tuple[Refusal, ...] = ()
     refused_path: str | None = None
     training: ExportRecord | None = None
+    checks: tuple[Checks, ...] = ()
+    reweighted: tuple[Reweighting, ...] = ()
 
 
 def export(
@@ -83,50 +111,74 @@ def export(
     kind: str,
     out: Path | None = None,
     version: str = LATEST,
-    students: Sequence[str] = (),
+    wish: TrainingWish = NO_WISH,
     *,
-    least_confidence: float = 0.5,
     suggestions: bool = False,
 ) -> ExportReport:
     """What was written; the file, or for ``hf`` the folder, is there whole or not at all.
 
     Args:
         workspace: its tasks are exported into one file.
-        kind: training, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf, labelstudio,
-            argilla, deepeval, langfuse, phoenix, jsonl, csv, openinference, phoenix-annotations or otel.
+        kind: training, sft, preferences, votes, posteriors, queue, gold, promptfoo, inspect, openai-evals, hf,
+            labelstudio, argilla, deepeval, langfuse, phoenix, jsonl, csv, openinference,
+            phoenix-annotations or otel.
         out: where to; its ending chooses between JSON Lines, JSON, YAML and Parquet. By default the
             project's folder ``exports``.
         version: of the eval sets.
-        students: the models that are to be trained on it; by default those that are `trained_on` something.
-        least_confidence: preference pairs less sure than this are left out.
+        wish: what a training export should be like.
         suggestions: for ``labelstudio`` and ``argilla``, what the rules suggest and what people decided as well;
             otherwise the file holds what waits for review and nothing that was made of it.
 
     Raises:
-        InputError: for an unknown kind, version or model, or an ending the kind has no form for.
+        InputError: for an unknown kind, version, model or label, or an ending the kind has no form for.
         StoppedError: when people decided too few of the rows that a model is to be trained on.
     """
     path = _checked_path(workspace, kind, out)
+    raise_if_any(_unfit(workspace, kind, wish))
     if kind not in TRAINING_KINDS:
-        if students:
-            fail(f"--for goes with {' and '.join(TRAINING_KINDS)}; nobody is trained on {kind}")
         rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
         return ExportReport(str(path), rows, kind)
-    made = TrainingExport(workspace, lineage_of(workspace, students))
+    made = TrainingExport(workspace, lineage_of(workspace, wish.students), wish.reweight, wish.keep)
     if kind == PREFERENCES:
-        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, least_confidence))))
+        rows = write_jsonl(path, map(without_secrets, made.ending_well(_pairs(made, wish.least_confidence))))
     else:
         rows = _write_training(path, made, kind, version)
     record = made.finish(path)
     refused = tuple(one for _, one in made.refused)
-    return ExportReport(str(path), rows, kind, refused, str(refused_path(path)) if refused else None, record)
+    listed = str(refused_path(path)) if refused else None
+    return ExportReport(
+        str(path), rows, kind, refused, listed, record, tuple(made.checks), tuple(made.reweighted)
+    )
+
+
+def _unfit(workspace: Workspace, kind: str, wish: TrainingWish) -> Iterator[Fault]:
+    given = {"--for": wish.students, "--reweight": wish.reweight, "--keep": wish.keep}
+    kinds = {"--for": TRAINING_KINDS, "--reweight": TRAINING_KINDS, "--keep": (SFT,)}
+    for option, value in given.items():
+        if value and kind not in kinds[option]:
+            yield Fault(f"goes with {', '.join(kinds[option])}, not with {kind}", key=option)
+    labels = {label for task in workspace.tasks for label in task.labels}
+    if wish.keep and wish.keep not in labels:
+        yield Fault(f"no task has the label '{wish.keep}'{nearest(wish.keep, labels)}", key="--keep")
 
 
 def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -> int:
+    tasks = made.workspace.tasks
     if kind == HUB:
         return write_dataset(path, made.ending_well(_hub_splits(made, version)))
-    rows = (row.record() for task in made.workspace.tasks for row in made.rows(task))
-    return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, made.workspace.tasks)
+    if kind == SFT:
+        chats = chain.from_iterable(_chats(made, task) for task in tasks)
+        return _write_rows(path, map(without_secrets, made.ending_well(chats)), kind, tasks)
+    rows = (row.record() for task in tasks for row in made.rows(task))
+    return _write_rows(path, map(without_secrets, made.ending_well(rows)), kind, tasks)
+
+
+def _chats(made: TrainingExport, task: Task) -> Iterator[Row]:
+    for row in made.rows(task):
+        if made.keep is None:
+            yield labelling_chat(row, task.spec.labels, task.spec.guidelines)
+        else:
+            yield conversation_chat(row)
 
 
 def _pairs(made: TrainingExport, least: float) -> Iterator[Row]:
@@ -220,7 +272,9 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
     }
     for trace in store.traces(sorted(wanted)):
         name = trace.trace_id
-        yield Annotated(trace, task.name, known.get(name), decisions.get(name), picks.get(name))
+        yield Annotated(
+            trace, task.name, known.get(name), decisions.get(name), picks.get(name), task.spec.kind
+        )
 
 
 def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:

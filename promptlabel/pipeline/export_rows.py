@@ -136,8 +136,12 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "source": "VARCHAR",
         "as_of": "TIMESTAMPTZ",
         "provenance": "VARCHAR[]",
+        "predicted_at": "TIMESTAMPTZ",
+        "features": "MAP(VARCHAR, DOUBLE)",
+        "propensity": "DOUBLE",
         "input": "VARCHAR",
         "output": "VARCHAR",
+        "outputs": "VARCHAR[]",
         "messages": _MESSAGES,
     },
     "votes": {

@@ -11,7 +11,7 @@ from promptlabel.review.queue import LEASE, Holder, ReviewQueue
 from promptlabel.store.contract import LeaseRequest, SharedQueue
 
 _ROUNDS: Final = 20
-"""How often traces are looked for when other pages have all that were found: more are looked for at the next request."""
+"""How often traces are looked for where other pages have some: the rest is looked for at the next request."""
 _GIVEN_WAY: Final = timedelta(seconds=30)
 """How long a trace that another page has is not asked for again."""
 
@@ -38,12 +38,14 @@ class OtherPages:
         have: Sequence[str],
     ) -> list[str]:
         """What the queue gives the holder and no other page has; leases on what the holder `have`s are renewed."""
+        agreed: list[str] = []
         for _ in range(_ROUNDS):
             taken = take()
             wanted = {item: queue.seats(item) for item in (*have, *taken) if item in queue}
             asked = LeaseRequest(self._task, holder.reviewer, wanted, len(wanted), LEASE.total_seconds())
             granted = set(self._store.lease(asked))
+            agreed = [item for item in taken if item in granted]
+            if len(agreed) == len(taken):
+                break
             queue.give_way((item for item in taken if item not in granted), holder, now + _GIVEN_WAY)
-            if not taken or granted.intersection(taken):
-                return [item for item in taken if item in granted]
-        return []
+        return agreed

@@ -12,12 +12,13 @@ import numpy as np
 
 from promptlabel.errors import PromptlabelError
 from promptlabel.evals.duplicates import repeats_of_earlier
-from promptlabel.pipeline.queue_scores import Evidence, Logged, Scored, aligned, score_traces
+from promptlabel.pipeline.queue_scores import Evidence, Logged, Reviewed, Scored, aligned, score_traces
 from promptlabel.pipeline.tables import contested, traces_of, vote_table
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Pick, ReviewEvent
 from promptlabel.review.adjudication import decide, standing
 from promptlabel.routing.backlog import Backlog, pace
+from promptlabel.routing.diversity import diversified, groups, sketches
 from promptlabel.routing.lanes import (
     ASKED_FOR,
     CONFLICT,
@@ -31,7 +32,7 @@ from promptlabel.routing.lanes import (
     choose,
     merge,
 )
-from promptlabel.routing.sampling import Mask, permanent_numbers, sample_probability
+from promptlabel.routing.sampling import Floats, Mask, permanent_numbers, sample_probability
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store
 
@@ -43,6 +44,9 @@ What one lane leaves of its turns, as where no category is rare and nothing is n
 
 CANDIDATES: Final = 2
 """How many times the budget of top-ranked traces are looked at for repeated content."""
+
+MOST_COMPARED: Final = 100_000
+"""Top-ranked traces among which like ones are told: each takes 1 kB meanwhile."""
 
 REVIEW_WINDOW: Final = timedelta(days=7)
 """The pace of reviewing is that of the last seven days."""
@@ -87,9 +91,8 @@ def build_queue(workspace: Workspace, task: Task, *, now: datetime | None = None
     left_out = gold - {pick.trace_id for pick in settled}
     reviewed = _reviewed(events) | (gold - left_out)
     logged = Logged.of(traces_of(workspace, task))
-    scored = score_traces(
-        workspace, _evidence(workspace, task, posteriors), logged, decide(events, ingested), left_out
-    )
+    known = Reviewed(decide(events, ingested), _times(events), left_out)
+    scored = score_traces(workspace, _evidence(workspace, task, posteriors), logged, known)
     names = [scored.trace_ids[row] for row in scored.open.tolist()]
     decided = np.array([name in reviewed for name in names], dtype=bool)
     budget = Budget.of(len(names), routing.share, routing.audit)
@@ -118,13 +121,22 @@ def _evidence(workspace: Workspace, task: Task, posteriors: PosteriorTable) -> E
 
 
 def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budget) -> Chosen:
-    """The picks, rows among the open traces; what repeats others takes no turn of its lane."""
+    """The picks, rows among the open traces; what repeats others takes no turn of its lane, what is like them a later."""
     names = [scored.trace_ids[row] for row in scored.open.tolist()]
     ties = permanent_numbers(names, f"ties of {task}")
-    ranking = merge([Lane(lane, scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
+    scores = {lane: scored.score(lane) for lane in WEIGHTS}
+    ranking = _merged(scores, ties)
     once = ~_repeats(store, ranking, names, decided, budget)
-    ranking = merge([Lane(lane, once * scored.score(lane), weight) for lane, weight in WEIGHTS.items()], ties)
-    return choose(ranking, list(WEIGHTS), permanent_numbers(names, task), budget, decided)
+    head = ranking.rows[: min(CANDIDATES * budget.size, MOST_COMPARED)]
+    group = groups(sketches(scored.reviewed.words, scored.open[head]))
+    for lane, score in scores.items():
+        scores[lane] = once * score
+        scores[lane][head] = diversified(scores[lane][head], group, ties[head])
+    return choose(_merged(scores, ties), list(WEIGHTS), permanent_numbers(names, task), budget, decided)
+
+
+def _merged(scores: Mapping[str, Floats], ties: Floats) -> Ranking:
+    return merge([Lane(lane, scores[lane], weight) for lane, weight in WEIGHTS.items()], ties)
 
 
 def _backlog(
@@ -149,6 +161,15 @@ def _decision_times(events: Sequence[ReviewEvent]) -> list[datetime]:
         if own and own[-1].action != "skip":
             first[trace_id] = min(own[0].at, first.get(trace_id, own[0].at))
     return list(first.values())
+
+
+def _times(events: Sequence[ReviewEvent]) -> dict[str, float]:
+    """What the last label of each trace took, in seconds."""
+    return {
+        event.trace_id: event.seconds
+        for event in events
+        if event.action == "label" and event.seconds is not None
+    }
 
 
 def _asked_for(store: Store, task: str, picks: Sequence[Pick]) -> list[Pick]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.label_sets import set_members
+from promptlabel.labelmodel.patterns import group
 from promptlabel.pipeline.tables import NO_YES
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, Trace
 from promptlabel.review.adjudication import Decision
 from promptlabel.routing import disagreement, reasons
 from promptlabel.routing.categories import Categories
+from promptlabel.routing.label_change import expected_label_change, reviewer_seconds
 from promptlabel.routing.lanes import AUDIT, CONFLICT, NEW, RARE, UNCERTAIN
 from promptlabel.routing.novelty import Novelty, Words, novelty
 from promptlabel.routing.sampling import Floats, Mask, permanent_numbers
@@ -34,6 +37,7 @@ class Logged:
 
     categories: tuple[str | None, ...]
     moments: tuple[datetime | None, ...]
+    lengths: Floats
     words: Words
 
     @classmethod
@@ -41,15 +45,18 @@ class Logged:
         """The traces, read once."""
         categories: list[str | None] = []
         moments: list[datetime | None] = []
+        lengths = array("d")
 
         def texts() -> Iterator[str]:
             for trace in traces:
                 categories.append(trace.category)
                 moments.append(trace.timestamp)
-                yield " ".join(turn.content for turn in trace.turns)
+                text = " ".join(turn.content for turn in trace.turns)
+                lengths.append(len(text))
+                yield text
 
         words = Words.of(texts())
-        return cls(tuple(categories), tuple(moments), words)
+        return cls(tuple(categories), tuple(moments), np.array(lengths), words)
 
     @property
     def times(self) -> list[datetime]:
@@ -66,6 +73,19 @@ class Logged:
             ],
             dtype=bool,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What people did so far; those left out may not be reviewed, but count as known where they are decided.
+
+    Attributes:
+        seconds: what a decision took, by trace id, where a browser told.
+    """
+
+    decisions: Sequence[Decision]
+    seconds: Mapping[str, float]
+    left_out: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +170,10 @@ class Scored:
         return dict(zip(names, values.tolist(), strict=True))
 
 
-def score_traces(
-    workspace: Workspace,
-    evidence: Evidence,
-    logged: Logged,
-    decisions: Sequence[Decision],
-    left_out: Collection[str],
-) -> Scored:
-    """The scores of all traces; those left out may not be reviewed, but count as known where they are decided."""
+def score_traces(workspace: Workspace, evidence: Evidence, logged: Logged, known: Reviewed) -> Scored:
+    """The scores of all traces."""
     settings, table, probs = workspace.project.settings, evidence.table, evidence.probs
-    label_of = {decision.trace_id: decision.label for decision in decisions}
+    label_of = {decision.trace_id: decision.label for decision in known.decisions}
     decided = np.array([trace_id in label_of for trace_id in table.trace_ids], dtype=bool)
     wrong = _most_rules_wrong(evidence, label_of)
     categories = Categories.known(logged.categories, decided, wrong, settings.routing.share)
@@ -171,12 +185,13 @@ def score_traces(
     by_family = disagreement.family_evidence(table.votes, table.soft, families, len(table.labels))
     return Scored(
         trace_ids=table.trace_ids,
-        open=np.flatnonzero([trace_id not in left_out for trace_id in table.trace_ids]),
+        open=np.flatnonzero([trace_id not in known.left_out for trace_id in table.trace_ids]),
         labels=table.labels,
         probs=probs,
         evidence=by_family,
         parts={
             **_disagreement(table, probs, by_family),
+            **_label_change(table, probs, decided, logged, known.seconds),
             "category": categories.scores(disagreement.margin(probs), decided, ties),
             "novelty": reviewed.scores,
             "drift": earlier.scores,
@@ -200,6 +215,21 @@ def _disagreement(table: VoteTable, probs: Floats, evidence: Mapping[str, Floats
         "committee": disagreement.committee_disagreement(table.votes, table.soft, n_classes),
         "conflict": conflict if evidence else np.zeros(len(probs)),
     }
+
+
+def _label_change(
+    table: VoteTable, probs: Floats, decided: Mask, logged: Logged, seconds: Mapping[str, float]
+) -> dict[str, Floats]:
+    """What a review is expected to change, and that by second of a reviewer."""
+    pattern = (
+        group(table.votes, len(table.labels))[1] if len(table.rules) else np.zeros(len(probs), dtype=int)
+    )
+    reviewed = np.bincount(pattern[decided], minlength=int(pattern.max(initial=-1)) + 1)
+    change = expected_label_change(probs, pattern, reviewed)
+    timed = np.array([row for row, name in enumerate(table.trace_ids) if name in seconds], dtype=np.int64)
+    taken = np.array([seconds[table.trace_ids[row]] for row in timed.tolist()])
+    cost = reviewer_seconds(logged.lengths, timed, taken)
+    return {"label_change": change, "seconds": cost, "label_change_per_second": change / cost}
 
 
 def source_family(rule: RegisteredRule) -> str:

@@ -17,8 +17,8 @@ def remember_refusals(
     workspace: Workspace, task: str, verb: str, refused: Iterable[Refusal], now: datetime | None = None
 ) -> None:
     """Nothing; what the verb refused this time replaces what it refused before."""
-    reasons: Mapping[str, JsonValue] = Counter(one.reason for one in refused)
-    said: Mapping[str, JsonValue] = {"at": (now or datetime.now(UTC)).isoformat(), "reasons": reasons}
+    reasons = dict(Counter(one.reason for one in refused))
+    said: JsonValue = {"at": (now or datetime.now(UTC)).isoformat(), "reasons": reasons}
     workspace.store.save_state(_state(task), {**_saved(workspace, task), verb: said})
 
 

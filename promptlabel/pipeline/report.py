@@ -38,14 +38,15 @@ from promptlabel.pipeline.analyze import RuleRow, analyze
 from promptlabel.pipeline.audit import audit_fit
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.freshening import beside_production
+from promptlabel.pipeline.guarding import guard_figures
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.refusing import refusals
+from promptlabel.pipeline.reviewers import reviewers
 from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
 from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
-from promptlabel.review.agreement import agreement, ratings_of
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store
@@ -113,16 +114,16 @@ def _with_people(
     events = store.reviews(task.name)
     decided = [one.at for one in decide(events)]
     times = [trace.timestamp for trace in production if trace.timestamp]
-    _, ratings = ratings_of(events, task.labels)
     return replace(
         figures,
-        agreement=agreement(ratings, len(task.labels), np.random.default_rng(SEED)),
+        people=reviewers(workspace, task),
         flow=flow(times, decided, workspace.project.settings.routing.share, waiting)
         if decided or waiting
         else None,
         seconds=median_estimate([event.seconds for event in events if event.seconds is not None]),
         edges=edge_cases(store.queue(task.name), production, trained_ids(workspace, task.name)),
         refused=refusals(workspace, task.name),
+        guards=guard_figures(workspace, task),
     )
 
 
@@ -168,8 +169,18 @@ def _rule(row: RuleRow) -> RuleFigures:
         conflict=row.conflict,
         accuracy=_accuracy(row),
         usd=row.usd,
+        note=_note(row),
         usd_per_useful_vote=row.usd_per_useful_vote,
     )
+
+
+def _note(row: RuleRow) -> str:
+    if row.position is not None and row.position.flips is not None:
+        return f"{row.position.flips:.0%} of {row.position.pairs:,} pairs flip with the order"
+    if row.ordered is None:
+        return ""
+    kappa = "" if row.ordered.kappa is None else f", quadratic-weighted agreement {row.ordered.kappa:.2f}"
+    return f"off by {row.ordered.distance:.2f} labels on average{kappa}"
 
 
 def _accuracy(row: RuleRow) -> Estimate | None:

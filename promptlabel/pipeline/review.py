@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from promptlabel.pipeline.lease_file import NAME, LeaseFile
 from promptlabel.pipeline.revealing import Reveal
-from promptlabel.pipeline.task_desk import Progress, Receipt, Submission, TaskDesk
+from promptlabel.pipeline.task_desk import Mixing, Progress, Receipt, Submission, TaskDesk
 from promptlabel.records import Trace
 from promptlabel.review.adjudication import Conflict
 from promptlabel.review.probes import Chance
@@ -29,6 +31,7 @@ class ReviewDesk:
         clock: the time now.
         review: how many people decide a trace, and what is mixed in to test them.
         chance: draws where that is mixed in.
+        folder: where leases are kept, so that they outlive a kill; without one they are forgotten.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class ReviewDesk:
         *,
         review: Review = Review(),  # noqa: B008 - frozen
         chance: Chance = _CHANCE,
+        folder: Path | None = None,
     ) -> None:
         self.tasks = {task.name: task for task in tasks}
-        self._desks = {task.name: TaskDesk(store, task, clock, review, chance) for task in tasks}
+        mixing, leases = Mixing(review, chance), LeaseFile(folder / NAME, clock()) if folder else None
+        self._desks = {task.name: TaskDesk(store, task, clock, mixing, leases) for task in tasks}
 
     def refresh(self, task: str) -> None:
         """Nothing; the task's queue is the one stored now."""

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from promptlabel.errors import InputError
+from promptlabel.pipeline.lease_file import Lease, LeaseFile
 from promptlabel.pipeline.other_pages import OtherPages
 from promptlabel.pipeline.revealing import Opinions, Reveal
+from promptlabel.pipeline.tables import known_label
 from promptlabel.records import Pick, ReviewAction, ReviewEvent, Trace
 from promptlabel.review.adjudication import PROBE, Conflict, conflicts, decide
 from promptlabel.review.history import History
 from promptlabel.review.probes import Chance, Probes, known_labels
-from promptlabel.review.queue import Holder, ReviewQueue
+from promptlabel.review.queue import LEASE, Holder, ReviewQueue
 from promptlabel.routing.sampling import permanent_numbers
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
@@ -70,18 +72,34 @@ class Progress:
     left: int
 
 
+class Mixing(NamedTuple):
+    """How many people decide a trace and what is mixed in to test them, and what draws where."""
+
+    review: Review
+    chance: Chance
+
+
 class TaskDesk:
     """The queue of one task over one store; may be used from many threads."""
 
     def __init__(
-        self, store: Store, task: Task, clock: Callable[[], datetime], review: Review, chance: Chance
+        self,
+        store: Store,
+        task: Task,
+        clock: Callable[[], datetime],
+        mixing: Mixing,
+        leases: LeaseFile | None = None,
     ) -> None:
         self._store, self._task, self._clock = store, task, clock
-        self._review, self._chance = review, chance
+        self._review, self._chance = mixing
+        self._leases = leases
         self._lock = threading.Lock()
         self._others = OtherPages(store, task.name) if isinstance(store, SharedQueue) else None
         self._history = History(self._others.hear() if self._others else store.reviews(task.name))
         self._take_queue(store.queue(task.name), Opinions(store, task.name))
+        for lease in leases.found if leases else ():
+            if lease.task == task.name:
+                self._queue.restore(lease.trace_id, lease.holder, lease.until)
 
     def refresh(self) -> None:
         """Nothing; the queue is the one stored now, and who leases a trace of it leases it still."""
@@ -166,7 +184,11 @@ class TaskDesk:
 
     def _taken(self, holder: Holder, count: int, now: datetime, have: Sequence[str]) -> list[str]:
         take = partial(self._queue.take, holder, count, now, have)
-        return self._others.agreed(take, self._queue, holder, now, have) if self._others else take()
+        taken = self._others.agreed(take, self._queue, holder, now, have) if self._others else take()
+        if self._leases:
+            kept = (name for name in (*have, *taken) if self._queue.is_open(name))
+            self._leases.write([Lease(self._task.name, name, holder, now + LEASE) for name in kept])
+        return taken
 
     def _take_queue(self, picks: Sequence[Pick], opinions: Opinions) -> None:
         name, events = self._task.name, self._history.events
@@ -178,10 +200,11 @@ class TaskDesk:
             reviewers_per_item=self._review.reviewers,
             shared=_shared(self._picks, name, self._review),
         )
-        self._probes = Probes(known_labels(decide(events, gold)), events, self._review.probes, self._chance)
         for event in events:
             if event.lane != PROBE:
                 self._queue.apply(event)
+        known = known_labels(decide(events, gold))
+        self._probes = Probes(known, self._queue, events, self._review.probes, self._chance)
 
     def _standing(self, trace_id: str, reviewer: str) -> Sequence[ReviewEvent]:
         is_probe = self._probes.label(reviewer, trace_id) is not None
@@ -224,9 +247,10 @@ class TaskDesk:
     def _label(self, submission: Submission) -> str | None:
         if submission.action not in ("label", "change", "adjudicate"):
             return None
-        if submission.label not in self._task.labels:
+        label = known_label(self._task, submission.label or "")
+        if label is None:
             raise InputError(f"task {self._task.name} has no label {submission.label}")
-        return submission.label
+        return label
 
     def _changes_something(self, reviewer: str, trace_id: str, submission: Submission) -> bool:
         own = self._standing(trace_id, reviewer)

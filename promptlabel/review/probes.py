@@ -31,16 +31,24 @@ class Probes:
 
     Args:
         known: what people agree on, by trace id; in the order in which they are handed out.
+        review: the review queue; what is still open there is no probe.
         events: what was done so far; who has done anything about a trace does not get it as a probe.
         share: how many of the traces a reviewer gets are probes.
         chance: decides which.
     """
 
     def __init__(
-        self, known: Mapping[str, Decision], events: Iterable[ReviewEvent], share: float, chance: Chance
+        self,
+        known: Mapping[str, Decision],
+        review: ReviewQueue,
+        events: Iterable[ReviewEvent],
+        share: float,
+        chance: Chance,
     ) -> None:
-        self._known = known if share else {}
-        self._share, self._chance = share, chance
+        closed = {name: one for name, one in known.items() if not review.is_open(name)}
+        self._known = closed if share else {}
+        self._review, self._share, self._chance = review, share, chance
+        self._given: set[tuple[str, str]] = set()
         self._queue = ReviewQueue(self._known, reviewers_per_item=_ANYBODY)
         self._real: set[tuple[str, str]] = set()
         for decision in self._known.values():
@@ -50,9 +58,15 @@ class Probes:
             self.apply(event)
 
     def label(self, reviewer: str, trace_id: str | None) -> str | None:
-        """The known label, where the trace is a probe for this reviewer, else None."""
+        """The known label, where the trace is a probe for this reviewer, else None.
+
+        A trace that an undo has opened for review again is a probe only for those who had it as one.
+        """
         decision = self._known.get(trace_id or "")
-        return None if decision is None or (reviewer, decision.trace_id) in self._real else decision.label
+        if decision is None or (reviewer, decision.trace_id) in self._real:
+            return None
+        is_given = (reviewer, decision.trace_id) in self._given
+        return decision.label if is_given or not self._review.is_open(decision.trace_id) else None
 
     def mixed(self, holder: Holder, items: Sequence[str], now: datetime, have: Sequence[str]) -> list[str]:
         """The items and, at places that chance chooses, probes leased to the holder.
@@ -63,6 +77,7 @@ class Probes:
         fresh = sum(self._chance() < self._share for _ in items)
         probes = self._queue.take(holder, fresh, now, [*have, *leased])
         mixed = list(items)
+        self._given.update((holder.reviewer, probe) for probe in probes)
         for probe in [*(probe for probe in leased if probe not in have), *probes]:
             mixed.insert(int(self._chance() * (len(mixed) + 1)), probe)
         return mixed
@@ -78,10 +93,12 @@ class Probes:
     def inherit(self, former: Probes) -> None:
         """Nothing; leases on the former probes that are still some go on."""
         self._queue.inherit(former._queue)
+        self._given |= former._given
 
     def apply(self, event: ReviewEvent) -> None:
         """Nothing; the event has happened."""
         if event.lane == PROBE:
+            self._given.add((event.reviewer, event.trace_id))
             self._queue.apply(event)
         else:
             self._exclude(event.reviewer, event.trace_id)

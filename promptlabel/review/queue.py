@@ -86,12 +86,21 @@ class ReviewQueue:
             self._grant(item, holder, now)
         return items
 
+    def is_open(self, item: str) -> bool:
+        """Whether somebody may still be asked about the item."""
+        return item in self._position and item not in self._closed
+
     def give_way(self, items: Iterable[str], holder: Holder, until: datetime) -> None:
         """Nothing; others than this queue knows have these items, and nobody here is asked about them until then."""
         for item in items:
             leases = self._leases.setdefault(item, {})
             leases.pop(holder.reviewer, None)
             leases |= {f"{_ELSEWHERE} {seat}": _Lease(Holder(""), until) for seat in range(self.seats(item))}
+
+    def restore(self, item: str, holder: Holder, until: datetime) -> None:
+        """Nothing; the holder leases the item until then, as before this queue was made."""
+        if self.is_open(item):
+            self._leases.setdefault(item, {})[holder.reviewer] = _Lease(holder, until)
 
     def held(self, holder: Holder, now: datetime) -> list[str]:
         """The items that the holder leases, in queue order."""

@@ -1,6 +1,6 @@
 """Alarms for training rows that know more than a model would: features from the future, splits that know each other.
 
-Both are permutation tests, so that the rate of false alarms is known: at most `LEVEL` on data in which nothing tells
+Both are permutation tests, so that the rate of false alarms is known: at most `RATE` on data in which nothing tells
 anything, however many features there are and whatever their form.
 """
 
@@ -19,8 +19,9 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Value = float | int | str | bool | None
 
-LEVEL: Final = 0.01
-"""The rate of false alarms on data without any relation, each for features and for the split."""
+RATE: Final = 0.01
+"""How often there is a false alarm on data without any relation: half for all features together, half for the split."""
+LEVEL: Final = RATE / 2
 PERMUTATIONS: Final = 199
 FEWEST_ROWS: Final = 50
 FOLDS: Final = 5
@@ -32,6 +33,8 @@ TOO_WELL_IN_TIME: Final = 0.98
 """The same for features as of the moment of prediction: so good is only what the label was made of."""
 FAR: Final = 0.05
 """How far accuracy of a random split must lie above that of a split in time."""
+BEYOND: Final = 3.0
+"""And by how many standard deviations of random splits: a rank among 200 alone is alarming once in 200."""
 SMOOTHING: Final = 1.0
 
 
@@ -58,16 +61,22 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class SplitGap:
-    """A text classifier's accuracy on a random split, on average, and on a split in time, and the chance of such a gap."""
+    """A text classifier's accuracy on random splits and on one in time.
+
+    Attributes:
+        random: mean of the random ones, `spread` their standard deviation.
+        p: how often a random split does as badly as the one in time.
+    """
 
     random: float
     in_time: float
     p: float
+    spread: float
 
     @property
     def is_alarming(self) -> bool:
         """Whether random splits know of their tests what time would not have told."""
-        return self.p <= LEVEL and self.random - self.in_time >= FAR
+        return self.p <= LEVEL and self.random - self.in_time >= max(FAR, BEYOND * self.spread)
 
     def record(self) -> dict[str, Any]:
         """The gap as a JSON object."""
@@ -131,7 +140,7 @@ def split_gap(
     hot = np.eye(len(names))[target]
     in_time = _accuracy(words, hot, order)
     random = np.array([_accuracy(words, hot, rng.permutation(len(target))) for _ in range(PERMUTATIONS)])
-    return SplitGap(float(random.mean()), in_time, _p(-random, -in_time))
+    return SplitGap(float(random.mean()), in_time, _p(-random, -in_time), float(random.std(ddof=1)))
 
 
 def _is_too_good(leak: Leak) -> bool:

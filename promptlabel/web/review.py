@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from promptlabel.errors import InputError
 from promptlabel.pipeline.review import ReviewDesk
 from promptlabel.pipeline.task_desk import Submission
+from promptlabel.records import Trace
 from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
@@ -56,6 +57,7 @@ def review_app(
     hosts: Iterable[str] = LOOPBACK,
     review: Review = Review(),  # noqa: B008 - frozen
     open_to_all: bool = True,
+    folder: Path | None = None,
 ) -> Starlette:
     """The application; `app.state` has its `desk` and its `sessions`, whose `token` is that of the printed address.
 
@@ -66,9 +68,10 @@ def review_app(
         reviewer: the name of whoever opens the address first, the maintainer; others give theirs.
         hosts: the names under which the server may be called.
         review: how many people label each trace, and what is mixed in to test them.
+        folder: where leases are kept, so that they outlive a kill.
         open_to_all: whether the address lets others in; if not, each needs an address of their own.
     """
-    desk = ReviewDesk(store, tasks, now, review=review)
+    desk = ReviewDesk(store, tasks, now, review=review, folder=folder)
     sessions = Sessions.open(store, reviewer, open_to_all=open_to_all)
     pages = _Pages(desk, sessions)
     app = Starlette(
@@ -157,6 +160,7 @@ class _Pages:
             task=task,
             tasks=list(self.desk.tasks),
             keys=KEYS.ljust(len(task.labels)),
+            sides=("Left", "Right") if task.spec.kind == "pairwise" else (),
             person=person,
             project=self.sessions.project,
             address=f"{request.base_url}join/{self.sessions.token}" if self.sessions.open_to_all else None,
@@ -166,12 +170,14 @@ class _Pages:
 
     async def disputed(self, request: Request) -> Response:
         """Traces on which reviewers differ, with what each said, and nothing of what the rules say."""
-        _, task = self._who(request)
-        if not self._is_maintainer(request) or task is None:
+        reviewer, task = self._who(request)
+        if not self._is_maintainer(request) or reviewer is None or task is None:
             return self._stranger(task)
         wanted = await _parsed(DisputedRequest, request)
         found, waiting = await run_in_threadpool(self.desk.disputed, task, wanted.count, wanted.have)
-        items = [{**item_message(trace), "opinions": conflict.labels} for trace, conflict in found]
+        items = [
+            {**self._item(task, reviewer, trace), "opinions": conflict.labels} for trace, conflict in found
+        ]
         progress = {"labelled": 0, "skipped": 0, "flagged": 0, "left": waiting}
         return JSONResponse({"items": items, "progress": progress})
 
@@ -185,7 +191,7 @@ class _Pages:
         )
         return JSONResponse(
             {
-                "items": [item_message(trace) for trace in traces],
+                "items": [self._item(task, reviewer, trace) for trace in traces],
                 "progress": asdict(self.desk.progress(task, reviewer, wanted.tab)),
             }
         )
@@ -212,8 +218,11 @@ class _Pages:
             result["reveal"] = asdict(reveal) if reveal else None
         if receipt.trace_id is not None and act.action == "undo":
             trace = self.desk.trace(task, reviewer, receipt.trace_id)
-            result["item"] = item_message(trace) if trace else None
+            result["item"] = self._item(task, reviewer, trace) if trace else None
         return result
+
+    def _item(self, task: str, reviewer: str, trace: Trace) -> dict[str, Any]:
+        return item_message(trace, self.desk.tasks[task].spec, reviewer)
 
     def _who(self, request: Request) -> tuple[str | None, str | None]:
         person, task = self.sessions.person(request), request.path_params["task"]

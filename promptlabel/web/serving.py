@@ -57,6 +57,7 @@ def serve(
         hosts=(*LOOPBACK, host, *([name] if name else [])),
         review=review or workspace.project.settings.review,
         open_to_all=not names,
+        folder=workspace.project.state,
     )
     links = {name: app.state.sessions.invite(name) for name in names}
 

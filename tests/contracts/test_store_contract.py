@@ -422,6 +422,34 @@ class TestVoteTable:
         np.testing.assert_allclose(table.soft[0], [[1 / 3, 2 / 3], [0.5, 0.5], [0, 1], [np.nan, np.nan]])
 
 
+class TestLabelVotes:
+    def test_say_of_each_label_whether_it_applies_or_nothing(self, store: Store) -> None:
+        other = a_rule("other")
+        store.add_traces(map(a_trace, range(3)))
+        store.register_rules(TASK, [RULE, other])
+        said = {"good": 1.0, "bad": 0.25}
+        store.add_votes(
+            [
+                replace(a_vote(0), label="good", distribution=said),
+                replace(a_vote(1), label="none", distribution={"bad": 0.0}),
+                a_vote(2, status="abstain"),
+                replace(a_code_vote(2, rule=other), label="good", distribution={"good": 1.0, "gone": 1.0}),
+            ]
+        )
+        table = store.label_votes(TASK, LABELS)
+        nothing = float("nan")
+        expected = {(0, 0): [1.0, 0.25], (1, 0): [nothing, 0.0], (2, 1): [1.0, nothing]}
+        assert table.trace_ids == tuple(f"trace-{n:05d}" for n in range(3))
+        assert table.rules == (RULE, other)
+        for row in range(3):
+            for column in range(2):
+                cell = expected.get((row, column), [nothing, nothing])
+                np.testing.assert_array_equal(table.applies[row, column, :2], cell)
+
+    def test_are_empty_where_there_is_nothing(self, store: Store) -> None:
+        assert store.label_votes(TASK, LABELS).applies.shape == (0, 0, len(LABELS))
+
+
 class TestMoneyAndFailures:
     def test_every_attempt_is_added_up(self, store: Store, reopen: Open) -> None:
         assert store.spent() == Spent(0.0, 0)

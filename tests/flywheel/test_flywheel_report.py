@@ -29,14 +29,27 @@ from promptlabel.flywheel.figures import (
 )
 from promptlabel.flywheel.gap import category_gap
 from promptlabel.flywheel.history import Cycle, Cycles, Headline
+from promptlabel.flywheel.people import PeopleFigures, people_figures
 from promptlabel.flywheel.report import SECTIONS, between, count, lead, percent, report_html, usd
 from promptlabel.flywheel.turning import EdgeCases, Refused, flow, median_estimate
-from promptlabel.records import Pick, Trace
-from promptlabel.review.agreement import agreement
+from promptlabel.records import Pick, ReviewEvent, Trace
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LABELS = {"good": "The answer solved the problem.", "bad": "It did not."}
 RULES = ("asks_again", "thanks", "copied_the_answer", "very_short")
+
+
+def people(rng: np.random.Generator) -> PeopleFigures:
+    """Two who label sixty traces alike nine times in ten."""
+    names = list(LABELS)
+    events = [
+        ReviewEvent(
+            f"{who}-{n}", f"t{n}", "answer_quality", who, "label", NOW, label=names[int(label)], seconds=4.0
+        )
+        for n, pair in enumerate(np.where(rng.random((60, 2)) < 0.9, 0, 1))
+        for who, label in zip(("ann", "ben"), pair, strict=True)
+    ]
+    return people_figures("answer_quality", names, events, [])
 
 
 def simulated(seed: int = 7, n: int = 3000, gold: int = 240) -> TaskFigures:
@@ -121,7 +134,7 @@ def simulated(seed: int = 7, n: int = 3000, gold: int = 240) -> TaskFigures:
             "240 human labels that the label model never saw",
         ),
         gap=category_gap(categories[known].tolist(), probs[known].argmax(axis=1) == truth[known], rng),
-        agreement=agreement(np.where(rng.random((60, 2)) < 0.9, 0, 1), 2, rng),
+        people=people(rng),
         flow=flow([one.timestamp for one in traces if one.timestamp], [NOW] * 40, 0.05, 150),
         seconds=median_estimate(rng.exponential(8, 240).tolist()),
         cost=Estimate(0.00002, 0.000018, 0.000023),

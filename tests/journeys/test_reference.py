@@ -8,12 +8,12 @@ import pytest
 
 from promptlabel.cli import commands
 from promptlabel.rules.spec import RuleSpec, TaskSpec
-from promptlabel.settings import Budget, Evals, ModelSettings, Routing, Training
+from promptlabel.settings import Budget, Evals, ModelSettings, Review, Routing, Training
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
 KEYS = [
     key
-    for model in (ModelSettings, Budget, Routing, Evals, Training, TaskSpec, RuleSpec)
+    for model in (ModelSettings, Budget, Routing, Review, Evals, Training, TaskSpec, RuleSpec)
     for key in model.model_fields
 ]
 

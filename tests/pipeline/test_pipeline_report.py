@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -106,3 +107,15 @@ def test_what_exports_and_freezes_refused_and_trained_on_is_shown(tone) -> None:
     assert task.edges.cases or task.edges.missing
     assert task.flow is not None
     assert task.seconds is not None
+
+
+def test_reviewers_stand_in_the_report_once_somebody_has_reviewed(tone) -> None:
+    assert "right on known ones" not in Path(report(tone.workspace, now=NOW).path).read_text()
+    queue = tone.fit_and_queue()
+    tone.review_all(queue, "audit")
+    found = report(tone.workspace, now=NOW)
+    (row,) = found.figures.tasks[0].people.reviewers
+    assert (row.reviewer, row.counts.labelled) == ("ann", queue.lanes["audit"])
+    page = Path(found.path).read_text()
+    assert "right on known ones" in page
+    assert "No trace was labelled blind by two" in page

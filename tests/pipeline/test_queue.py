@@ -108,7 +108,7 @@ def test_the_queue_is_stored_in_order_with_the_parts_of_every_score(workspace: W
     assert [pick.trace_id for pick in picks] == [item.trace_id for item in report.items]
     assert set(picks[0].parts) == {
         "least_confidence", "margin", "entropy", "vote_entropy", "committee", "conflict", "category", "novelty",
-        "drift", "new", "audit",
+        "drift", "new", "audit", "label_change", "label_change_per_second", "seconds",
     }  # fmt: skip
 
 
@@ -250,3 +250,8 @@ def test_without_a_fit_the_user_is_told_what_to_run(workspace: Workspace) -> Non
     other = Task(TaskSpec(task="other", labels=LABELS), (), ())
     with pytest.raises(PromptlabelError, match="run `promptlabel fit` first"):
         build_queue(workspace, other)
+
+
+def test_where_every_trace_came_with_gold_the_queue_is_empty(tone) -> None:
+    tone.bring_gold(list(tone.truth))
+    assert tone.fit_and_queue("em").items == ()

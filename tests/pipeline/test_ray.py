@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 import warnings
@@ -159,6 +160,7 @@ def test_models_are_asked_once_but_for_what_was_in_flight_though_a_node_dies(
     assert repeats <= 4, "a node had at most a third of 12 requests in flight"
     assert 2 * TRACES <= spent.calls <= 2 * TRACES + repeats
     inline = project("inline", model=model, shared=False)
+    shutil.copy(spread / ".promptlabel" / "secret", inline / ".promptlabel" / "secret")
     voted(inline)
     assert (count, found) == votes_of(inline)[:2]
 

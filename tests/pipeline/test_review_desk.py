@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -285,6 +285,52 @@ def test_a_suggestion_that_was_not_followed_is_told_with_the_next_decision(store
     desk.submit("quality", "anna", label(probe))
     assert [one.trace_id for one in desk.submit("quality", "anna", label("t000", "next")).told] == [probe]
     assert desk.submit("quality", "anna", label("t001", "last")).told == ()
+
+
+def test_a_trace_on_which_two_agree_is_no_probe_while_a_third_is_asked_about_it(store: Store) -> None:
+    for reviewer in ("anna", "ben"):
+        store.add_review(ReviewEvent(reviewer, "t000", "quality", reviewer, "label", NOON, "good"))
+    review = Review(reviewers=3, probes=0.5)
+    desk = ReviewDesk(store, [TASK], lambda: NOON, review=review, chance=lambda: 0.0)
+    assert work_through(desk, "cy").count("t000") == 1
+    assert {event.lane for event in store.reviews("quality") if event.reviewer == "cy"} == {"audit"}
+    later = ReviewDesk(store, [TASK], lambda: NOON, review=review, chance=lambda: 0.0)
+    assert "t000" in [trace.trace_id for trace in later.next_items("quality", Holder("dee"), 1)]
+    later.submit("quality", "anna", Submission("undo", "undo", undoes="anna"))
+    assert later.submit("quality", "eva", label("t000", "eva")).outcome == "stored"
+    assert later.submit("quality", "dee", label("t000", "dee")).outcome == "stored"
+    lanes = {event.reviewer: event.lane for event in store.reviews("quality") if event.trace_id == "t000"}
+    assert (lanes["dee"], lanes["eva"]) == (PROBE, "audit")
+
+
+# --- killed in the middle
+
+
+def test_leases_outlive_the_desk_that_gave_them_and_end_when_they_would_have(
+    store: Store, tmp_path: Path
+) -> None:
+    now = [NOON]
+
+    def started() -> ReviewDesk:
+        return ReviewDesk(store, [TASK], lambda: now[0], folder=tmp_path)
+
+    def taken(desk: ReviewDesk, reviewer: str, tab: str, have: tuple[str, ...] = ()) -> list[str]:
+        return [trace.trace_id for trace in desk.next_items("quality", Holder(reviewer, tab), 2, have)]
+
+    first = started()
+    assert taken(first, "anna", "one") == ["t000", "t001"]
+    first.submit("quality", "anna", label("t000"))
+    with (tmp_path / "leases.jsonl").open("ab") as file:
+        file.write(b'["quality","t050","an')
+    again = started()
+    assert taken(again, "ben", "two") == ["t002", "t003"]
+    assert taken(again, "anna", "one")[0] == "t001"
+    now[0] += timedelta(minutes=9)
+    assert taken(again, "ben", "two", ("t002", "t003")) == ["t005", "t006"]
+    now[0] += timedelta(minutes=2)
+    late = started()
+    assert taken(late, "cy", "three") == ["t001", "t004"]
+    assert taken(late, "ben", "two") == ["t002", "t003"]
 
 
 # --- a queue made anew

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promptlabel.flywheel.people import ReviewerRow
 from promptlabel.pipeline.review import ReviewDesk
-from promptlabel.pipeline.reviewers import ReviewerRow, reviewers
+from promptlabel.pipeline.reviewers import reviewers
 from promptlabel.pipeline.task_desk import Submission
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Gold, Pick, Trace

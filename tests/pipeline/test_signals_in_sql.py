@@ -153,7 +153,9 @@ def _renamed(log: tuple[list[Trace], list[Event]], prefix: str) -> tuple[list[Tr
 
 def test_a_trace_that_is_outdated_by_its_person_still_has_its_session(store: DuckDBStore) -> None:
     def asked(name: str, minutes: int, session: str, user: str | None) -> Trace:
-        return Trace(name, NOON + timedelta(minutes=minutes), "how do I export", session_id=session, user_id=user)
+        return Trace(
+            name, NOON + timedelta(minutes=minutes), "how do I export", session_id=session, user_id=user
+        )
 
     store.add_traces([asked("m1", 0, "m", "mia"), asked("m2", 9, "m", None)])
     update_signals(store)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 from store_samples import RULE, a_review, a_trace, a_vote, an_attempt
 
 from promptlabel.records import Pick
@@ -29,11 +30,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def client(store: Store) -> TestClient:
-    return TestClient(review_app(store, [TASK]), base_url="http://127.0.0.1")
+def client(store: Store, browser: Callable[[ASGIApp], Any]) -> Any:
+    return browser(review_app(store, [TASK]))
 
 
-def test_counts_are_there_for_prometheus(client: TestClient) -> None:
+def test_counts_are_there_for_prometheus(client: Any) -> None:
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.text.splitlines()
@@ -45,7 +46,7 @@ def test_counts_are_there_for_prometheus(client: TestClient) -> None:
     assert 'promptlabel_review_events_total{task="quality",action="label"} 1' in lines
 
 
-def test_a_server_whose_store_is_gone_lives_but_is_not_ready(client: TestClient, store: Store) -> None:
+def test_a_server_whose_store_is_gone_lives_but_is_not_ready(client: Any, store: Store) -> None:
     assert client.get("/readyz").json() == {"status": "ok"}
     store.close()
     assert client.get("/healthz").status_code == 200

@@ -97,9 +97,9 @@ def browser(page: tuple[int, str], tmp_path: Path) -> Iterator[httpx.Client]:
 def test_people_join_and_decide_through_it(browser: httpx.Client, page: tuple[int, str]) -> None:
     joined = browser.post("/join", json={"token": page[1], "name": "Ada"})
     assert joined.json() == {"reviewer": "Ada"}
-    cookie = joined.headers["set-cookie"].lower()
-    assert "; secure" in cookie
-    assert "httponly" in cookie
+    cookie = joined.headers["set-cookie"]
+    assert "; secure" in cookie.lower()
+    assert "httponly" in cookie.lower()
     browser.headers["Cookie"] = cookie.partition(";")[0]
     given = browser.post("/api/tasks/quality/next", json={"count": 1, "have": [], "tab": "t"})
     assert "trace-00001" in given.text, given.text

@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Message, ReviewEvent, Trace
+from promptlabel.records import Gold, Message, ReviewEvent, Trace
 from promptlabel.review.adjudication import decide
 from promptlabel.settings import Review
 from promptlabel.store.contract import Store
@@ -347,6 +347,27 @@ def test_a_conflict_is_settled_by_key_and_skipped_ones_wait(context: Any, worksp
         events = Stored(workspace.store, "quality", address).events(10, page)
     settled = {one.trace_id: (one.label, one.adjudicator) for one in decide(events)}
     assert settled == {"chat-001": ("good", "anna"), "chat-002": ("good", "anna")}
+
+
+def test_a_suggestion_that_is_wrong_on_purpose_is_told_with_the_next_decision(
+    context: Any, workspace: Workspace
+) -> None:
+    known = [Gold(f"chat-{number:03}", "quality", "good", "expert", START) for number in range(20, 40)]
+    workspace.store.add_gold(known)
+    with served(workspace, review=Review(probes=0.5, suggestions=0.5)) as address:
+        page = opened(context, address)
+        for _ in range(20):
+            page.wait_for_selector(".label:not([disabled])")
+            page.keyboard.press("1")
+            wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+            if page.is_visible("#told"):
+                break
+        told = page.inner_text("#told")
+    assert 'The suggestion "bad" for chat-0' in told
+    assert "wrong on purpose" in told
+    shown = [event for event in workspace.store.reviews("quality") if event.action == "suggest"]
+    assert shown
+    assert shown[0].trace_id in told
 
 
 def test_what_is_read_aloud_and_reached_by_tab(page: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -20,7 +21,7 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.settings import Project, Settings
 from promptlabel.store.opening import open_store
-from promptlabel.web.serving import serve
+from promptlabel.web.serving import announce, serve
 
 SERVER = """
 import sys
@@ -126,3 +127,21 @@ def test_a_port_that_is_taken_is_named(workspace: Any) -> None:
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"cannot listen on 127.0.0.1:{port}.*--port 0"):
             serve(workspace, port=port)
+
+
+def test_each_invited_persons_address_is_printed_and_is_in_the_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address, links = "http://127.0.0.1:1/join/first", {"ann": "http://127.0.0.1:1/join/second"}
+    announce(address, links, as_json=False)
+    printed = capsys.readouterr().out
+    assert f"Review at {address}" in printed
+    assert f"ann: {links['ann']}" in printed
+    assert "works once" in printed
+    announce(address, links, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"address": address, "invitations": links}
+
+
+def test_a_name_that_cannot_be_shown_is_refused_before_anything_is_served(workspace: Any) -> None:
+    with pytest.raises(InputError, match="printable"):
+        serve(workspace, port=0, invited=["\u202eanna"])
