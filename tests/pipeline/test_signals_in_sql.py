@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,15 +152,32 @@ def _renamed(log: tuple[list[Trace], list[Event]], prefix: str) -> tuple[list[Tr
     )
 
 
-def test_a_trace_that_is_outdated_by_its_person_still_has_its_session(store: DuckDBStore) -> None:
+class WithoutSql:
+    """The store as one that leaves signals to the functions."""
+
+    def __init__(self, store: DuckDBStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "update_signals":
+            raise AttributeError(name)
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("home", [lambda store: store, WithoutSql], ids=["sql", "functions"])
+def test_a_trace_that_is_outdated_by_its_person_still_has_its_session(
+    tmp_path: Path, home: Callable[[DuckDBStore], Any]
+) -> None:
     def asked(name: str, minutes: int, session: str, user: str | None) -> Trace:
         return Trace(
             name, NOON + timedelta(minutes=minutes), "how do I export", session_id=session, user_id=user
         )
 
-    store.add_traces([asked("m1", 0, "m", "mia"), asked("m2", 9, "m", None)])
-    update_signals(store)
-    store.add_traces([asked("m3", 90, "n", "mia")])
-    assert update_signals(store) == 2
-    (found,) = store.traces(["m1"])
+    with DuckDBStore(tmp_path / "s.duckdb", tmp_path / "journal") as opened:
+        store = home(opened)
+        store.add_traces([asked("m1", 0, "m", "mia"), asked("m2", 9, "m", None)])
+        update_signals(store)
+        store.add_traces([asked("m3", 90, "n", "mia")])
+        assert update_signals(store) == 2
+        (found,) = store.traces(["m1"])
     assert (found.signal("next_seconds"), found.signal("topic_returned_hours")) == (540, 1.5)
