@@ -16,7 +16,7 @@ from promptlabel.store.contract import Added, ComputesSignals, Store
 from promptlabel.traces.field_map import read_field_map
 from promptlabel.traces.plain import UNDATED, Record
 from promptlabel.traces.reading import read_files
-from promptlabel.traces.sessions import Sessions
+from promptlabel.traces.sessions import Sessions, keys_of
 from promptlabel.traces.signals import compute_signals
 
 _CHUNK: Final = 2000
@@ -78,10 +78,17 @@ def update_signals(store: Store) -> int:
     if isinstance(store, ComputesSignals):
         return store.update_signals()
     ids = store.traces_with_new_events()
-    sessions = Sessions(store.traces(ids))
+    sessions = _sessions(store, ids)
     for start in range(0, len(ids), _CHUNK):
         store.add_signals(_signals(store, ids[start : start + _CHUNK], sessions))
     return len(ids)
+
+
+def _sessions(store: Store, ids: Sequence[str]) -> Sessions:
+    """All traces of the sessions and persons that these traces are of; none where no trace has either."""
+    asked = {key for trace in store.traces(ids) for key in keys_of(trace)} if ids else set()
+    every = store.traces() if asked else iter(())
+    return Sessions(trace for trace in every if not asked.isdisjoint(keys_of(trace)))
 
 
 def _only(kind: type[_Record], records: Iterable[Record]) -> Iterator[_Record]:

@@ -72,25 +72,25 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
     """The report of the workspace's tasks, written whole or not at all; by default ``report.html``."""
     path = out or workspace.project.root / "report.html"
     spent = workspace.store.spent()
+    production = [_slim(trace) for trace in workspace.store.traces()]
     figures = ReportFigures(
         project=workspace.project.root.resolve().name,
         made_at=now or datetime.now(UTC),
         usd=spent.usd,
         calls=spent.calls,
-        tasks=tuple(task_figures(workspace, task) for task in workspace.tasks),
+        tasks=tuple(task_figures(workspace, task, production) for task in workspace.tasks),
     )
     write_bytes(path, report_html(figures).encode())
     for task in figures.tasks:
         if task.cycles.known:
             workspace.store.save_state(_history(task.task), [cycle.record() for cycle in task.cycles.known])
-    return ReportResult(str(path), workspace.store.count_traces(), figures)
+    return ReportResult(str(path), len(production), figures)
 
 
-def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
-    """Everything the report shows of a task."""
+def task_figures(workspace: Workspace, task: Task, production: Sequence[Trace]) -> TaskFigures:
+    """Everything the report shows of a task; of production it needs times and categories alone."""
     store = workspace.store
     analysis = analyze(workspace, task)
-    production = [_slim(trace) for trace in store.traces()]
     figures = TaskFigures(
         task=task.name,
         labels=task.spec.labels,

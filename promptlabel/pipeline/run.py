@@ -104,7 +104,7 @@ def _follow(workspace: Workspace, voted: VoteReport, wishes: Wishes) -> RunRepor
     queued = [build_queue(workspace, task) for task in workspace.tasks]
     if voted.stopped:
         return RunReport(voted, fitted, queued, gates, stopped=voted.stopped, message=voted.message)
-    written = [path for step in wishes.then for path in STEPS[step](workspace)]
+    written = [path for name, step in STEPS.items() if name in wishes.then for path in step(workspace)]
     return RunReport(voted, fitted, queued, gates, written)
 
 

@@ -1,7 +1,8 @@
 """Signals of traces: those given, and those that are out of date computed anew in SQL where the traces lie.
 
 The queries in ``queries/signals/`` say what the pure functions of `promptlabel.traces` say, which are their oracle. Each
-fills a temporary table of its own; the last one puts a trace's signals together.
+fills a temporary table of its own, for the outdated traces and the others of their sessions and persons; the last one
+puts the signals of the outdated ones together.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.sql import query
 from promptlabel.store.trace_tables import stage
 
-STAGES: Final = ("conversations", "sessions", "events", "reactions", "edits", "requests", "arriving")
+STAGES: Final = (
+    "involved",
+    "conversations",
+    "sessions",
+    "events",
+    "reactions",
+    "edits",
+    "requests",
+    "arriving",
+)
 
 
 def stage_outdated(connection: Connection) -> int:

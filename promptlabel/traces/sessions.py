@@ -45,7 +45,7 @@ class Sessions:
     def __init__(self, traces: Iterable[Trace]) -> None:
         self._groups: dict[tuple[str, str], list[Trace]] = {}
         for trace in traces:
-            for key in _keys(trace) if trace.timestamp else ():
+            for key in keys_of(trace) if trace.timestamp else ():
                 self._groups.setdefault(key, []).append(trace)
         for group in self._groups.values():
             group.sort(key=moment_of)
@@ -55,7 +55,7 @@ class Sessions:
         if trace.timestamp is None:
             return []
         found: dict[str, Trace] = {}
-        for key in _keys(trace):
+        for key in keys_of(trace):
             group = self._groups.get(key, [])
             start = bisect_right(group, moment_of(trace), key=moment_of)
             found |= {one.trace_id: one for one in group[start : start + LOOK_AHEAD]}
@@ -67,14 +67,15 @@ def person_of(trace: Trace) -> str | None:
     return trace.session_id if trace.user_id is None else trace.user_id
 
 
+def keys_of(trace: Trace) -> list[tuple[str, str]]:
+    """The session and the person that the trace is one of, where they are known."""
+    named = (("session", trace.session_id), ("person", person_of(trace)))
+    return [(kind, name) for kind, name in named if name is not None]
+
+
 def moment_of(trace: Trace) -> tuple[datetime, str]:
     """The trace's place among the others of its session; one without a time is never asked for it."""
     return cast("datetime", trace.timestamp), trace.trace_id
-
-
-def _keys(trace: Trace) -> list[tuple[str, str]]:
-    named = (("session", trace.session_id), ("person", person_of(trace)))
-    return [(kind, name) for kind, name in named if name is not None]
 
 
 def _next_signals(trace: Trace, following: Sequence[Trace], as_of: datetime | None) -> dict[str, float]:

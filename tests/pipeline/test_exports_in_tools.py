@@ -22,7 +22,7 @@ from promptlabel.evals.freezing import EvalTask, freeze_version
 from promptlabel.evals.versions import CASES_FILE, MANIFEST_FILE, cases_bytes, manifest_bytes
 from promptlabel.pipeline.export import export
 from promptlabel.pipeline.workspace import Workspace, open_workspace
-from promptlabel.records import Trace
+from promptlabel.records import Gold, Trace
 from promptlabel.review.adjudication import Decision
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -159,6 +159,28 @@ def test_phoenix(workspace: Workspace) -> None:
     assert dict(zip(body["example_ids"], (one["label"] for one in body["outputs"]), strict=True)) == LABELS
     sent = [one["transcript"] for one in body["inputs"]]
     assert dict(zip(body["example_ids"], sent, strict=True)) == transcripts()
+
+
+def test_phoenix_logs_what_people_said(workspace: Workspace) -> None:
+    client = pytest.importorskip("phoenix.client")
+    workspace.store.add_gold([Gold(name, "tone", label, "ann", NOW) for name, label in LABELS.items()])
+    rows = [
+        orjson.loads(line) for line in exported(workspace, "phoenix-annotations").read_bytes().splitlines()
+    ]
+    handler = type("Handler", (_Recorder,), {"bodies": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        phoenix = client.Client(base_url=f"http://127.0.0.1:{server.server_port}")
+        phoenix.traces.log_trace_annotations(trace_annotations=rows)
+    finally:
+        server.shutdown()
+        server.server_close()
+    (body,) = handler.bodies
+    said = {
+        one["trace_id"]: one["result"]["label"] for one in body["data"] if one["annotator_kind"] == "HUMAN"
+    }
+    assert said == LABELS
 
 
 def test_promptfoo(workspace: Workspace, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,11 +77,11 @@ def traces(draw: st.DrawFn, name: str) -> Trace:
 
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[list[Trace], list[Event]]:
-    names = [f"t{place}" for place in range(draw(st.integers(1, 5)))]
+    names = [f"t{place}" for place in range(draw(st.integers(1, 8)))]
     events = draw(
         st.lists(
             st.builds(Event, st.sampled_from(names), MOMENTS, st.sampled_from(NAMES), VALUES, METADATA),
-            max_size=14,
+            max_size=30,
         )
     )
     return [draw(traces(name)) for name in names], events
@@ -113,7 +114,7 @@ def _is_later(one: Trace, trace: Trace) -> bool:
     return is_mine and (one.timestamp, one.trace_id) > (trace.timestamp, trace.trace_id)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(logs(), st.booleans())
 def test_the_store_computes_what_the_functions_say(
     store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool
@@ -149,3 +150,34 @@ def _renamed(log: tuple[list[Trace], list[Event]], prefix: str) -> tuple[list[Tr
         ],
         [Event(prefix + one.trace_id, one.timestamp, one.event, one.value, one.metadata) for one in events],
     )
+
+
+class WithoutSql:
+    """The store as one that leaves signals to the functions."""
+
+    def __init__(self, store: DuckDBStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "update_signals":
+            raise AttributeError(name)
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("home", [lambda store: store, WithoutSql], ids=["sql", "functions"])
+def test_a_trace_that_is_outdated_by_its_person_still_has_its_session(
+    tmp_path: Path, home: Callable[[DuckDBStore], Any]
+) -> None:
+    def asked(name: str, minutes: int, session: str, user: str | None) -> Trace:
+        return Trace(
+            name, NOON + timedelta(minutes=minutes), "how do I export", session_id=session, user_id=user
+        )
+
+    with DuckDBStore(tmp_path / "s.duckdb", tmp_path / "journal") as opened:
+        store = home(opened)
+        store.add_traces([asked("m1", 0, "m", "mia"), asked("m2", 9, "m", None)])
+        update_signals(store)
+        store.add_traces([asked("m3", 90, "n", "mia")])
+        assert update_signals(store) == 2
+        (found,) = store.traces(["m1"])
+    assert (found.signal("next_seconds"), found.signal("topic_returned_hours")) == (540, 1.5)

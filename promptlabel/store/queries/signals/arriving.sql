@@ -2,6 +2,6 @@ CREATE OR REPLACE TEMP TABLE arriving_signals AS
 SELECT trace_id, concat('{', substr(concat(
     event_signals.signals, reactions.signals, edits.signals, requests.signals, session_signals.signals,
     conversations.signals), 2), '}') AS signals
-FROM conversations
+FROM conversations SEMI JOIN outdated USING (place)
 LEFT JOIN event_signals USING (place) LEFT JOIN reactions USING (place) LEFT JOIN edits USING (place)
 LEFT JOIN requests USING (place) LEFT JOIN session_signals USING (place)

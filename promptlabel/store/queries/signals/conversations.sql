@@ -3,7 +3,7 @@ WITH logged AS (
     SELECT place, trace_id, timestamp, session_id, coalesce(user_id, session_id) AS person,
            from_json(record, '{"input": "VARCHAR", "output": "VARCHAR",
                "messages": [{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR"}]}') AS record
-    FROM traces SEMI JOIN outdated USING (place)),
+    FROM traces SEMI JOIN involved USING (place)),
 spoken AS (
     SELECT * EXCLUDE (record), coalesce(record.messages, list_filter(
         [{'role': 'user', 'content': record.input, 'timestamp': NULL},
