@@ -54,6 +54,7 @@ _eval = click.option(
 
 _EXPORTS = (
     "training",
+    "preferences",
     "votes",
     "posteriors",
     "queue",
@@ -61,12 +62,16 @@ _EXPORTS = (
     "promptfoo",
     "inspect",
     "openai-evals",
+    "sft",
     "hf",
     "labelstudio",
     "argilla",
     "deepeval",
     "langfuse",
     "phoenix",
+    "openinference",
+    "phoenix-annotations",
+    "otel",
     "jsonl",
     "csv",
 )
@@ -108,18 +113,51 @@ def init(folder: Path, as_json: bool) -> None:
 
 
 @commands.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--mapping", type=click.Path(path_type=Path), help="A YAML file that says where rows have which field."
 )
+@click.option(
+    "--watch",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Then whatever comes into this folder, until Ctrl-C.",
+)
 @_on_project
-def ingest(files: tuple[Path, ...], mapping: Path | None, project: Path, as_json: bool) -> None:
+def ingest(
+    files: tuple[Path, ...], mapping: Path | None, folder: Path | None, project: Path, as_json: bool
+) -> None:
     """Read traces, events and gold into the store; patterns such as 'logs/*.jsonl' name several files."""
     from promptlabel.pipeline.ingest import ingest
     from promptlabel.pipeline.workspace import open_project
 
-    with open_project(project) as workspace:
-        _show("ingest", ingest(workspace.store, files, mapping), as_json)
+    if not files and folder is None:
+        raise click.UsageError("name files, or a folder with --watch")
+
+    def take(paths: tuple[Path, ...]) -> None:
+        with open_project(project) as workspace:
+            _show("ingest", ingest(workspace.store, paths, mapping), as_json)
+
+    if files:
+        take(files)
+    if folder is not None:
+        _take_arrivals(folder, take, as_json)
+
+
+def _take_arrivals(folder: Path, take: Callable[[tuple[Path, ...]], None], as_json: bool) -> None:
+    """Nothing, after Ctrl-C; a faulty file is shown, and taken once it has changed."""
+    from promptlabel.pipeline.arrivals import watch
+    from promptlabel.terminal.showing import show_error, show_watched
+
+    show_watched(folder)
+    try:
+        for path, error in watch(folder, lambda path: take((path,))):
+            if error is None:
+                show_watched(path, taken=True)
+            else:
+                show_error(error, as_json)
+    except KeyboardInterrupt:
+        return
 
 
 @commands.command()
@@ -151,15 +189,19 @@ def preview(
     rule: str, count: int, diff: bool, watch: bool, project: Path, tasks: tuple[str, ...], as_json: bool
 ) -> None:
     """Try one rule on a few traces, beside gold."""
+    from promptlabel.llm.local import models_kept
     from promptlabel.pipeline.preview import preview
     from promptlabel.pipeline.workspace import open_workspace
+    from promptlabel.terminal.progress import answers_as_they_come
 
     def once() -> None:
-        with open_workspace(project, tasks) as workspace:
-            _show("preview", preview(workspace, rule, count=count, diff=diff), as_json)
+        with open_workspace(project, tasks) as workspace, answers_as_they_come() as heard:
+            found = preview(workspace, rule, count=count, diff=diff, heard=heard)
+        _show("preview", found, as_json)
 
     if watch:
-        _watch(once, project, as_json)
+        with models_kept():
+            _watch(once, project, as_json)
     else:
         once()
 
@@ -192,11 +234,9 @@ def _watch(once: Callable[[], None], project: Path, as_json: bool) -> None:
 @_on_project
 def workbench(port: int, project: Path, as_json: bool) -> None:
     """Serve the page where rules are written."""
-    from promptlabel.pipeline.workspace import open_project
     from promptlabel.web.workbench import serve_workbench
 
-    with open_project(project) as workspace:
-        serve_workbench(workspace, port=port, as_json=as_json)
+    serve_workbench(project, port=port, as_json=as_json)
 
 
 @commands.command()
@@ -404,6 +444,17 @@ def review(
 
 
 @commands.command()
+@_on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        _show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)
+
+
+@commands.command()
 @click.option(
     "--draw",
     "reviews",
@@ -550,24 +601,45 @@ def certify(
     metavar="MODEL",
     help="The model to be trained on it: none of its own labels enter (default: models with trained_on).",
 )
+@click.option("--reweight", is_flag=True, help="Let rows weigh more where few traces like them have a label.")
+@click.option("--keep", metavar="LABEL", help="For sft: the conversations of this label, to be repeated.")
 @_out
 @_eval
+@click.option(
+    "--min-confidence",
+    "least_confidence",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out preference pairs less sure than this.",
+)
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="For labelstudio and argilla: with what the rules suggest; decisions there are then not blind.",
+)
 @_on_votes
 def export(
     kind: str,
     students: tuple[str, ...],
+    reweight: bool,
+    keep: str | None,
     out: Path | None,
     version: str,
+    least_confidence: float,
+    suggestions: bool,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Write data for training and other tools."""
-    from promptlabel.pipeline.export import export
+    from promptlabel.pipeline.export import TrainingWish, export
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
-        _show("export", export(workspace, kind, out, version, students), as_json)
+        wish = TrainingWish(students, reweight, keep, least_confidence)
+        written = export(workspace, kind, out, version, wish, suggestions=suggestions)
+        _show("export", written, as_json)
 
 
 @commands.command()
@@ -609,16 +681,45 @@ def report(out: Path | None, project: Path, tasks: tuple[str, ...], as_json: boo
 
 
 @commands.command()
+@click.option(
+    "--since", "moment", metavar="WHEN", help="Vote on later traces only: 2026-11-01, or 7d, 24h, 30m ago."
+)
+@click.option(
+    "--min",
+    "floors",
+    multiple=True,
+    metavar="SHARE",
+    help="Stop unless the label model reaches this; see gate.",
+)
+@click.option(
+    "--then",
+    "steps",
+    multiple=True,
+    type=click.Choice(["freeze", "export", "report"]),
+    help="Written at the end, in this order.",
+)
 @_limit
 @_progress
 @_on_votes
-def run(limit: int | None, way: Way, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
-    """Vote, fit and queue in one go."""
-    from promptlabel.pipeline.run import run
+def run(
+    moment: str | None,
+    floors: tuple[str, ...],
+    steps: tuple[str, ...],
+    limit: int | None,
+    way: Way,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Vote, fit and queue in one go, safe to start twice."""
+    from promptlabel.pipeline.gate import Floor
+    from promptlabel.pipeline.run import Wishes, run
+    from promptlabel.pipeline.since import since
     from promptlabel.terminal.progress import showing_progress
 
+    wishes = Wishes(since(moment), limit, tuple(map(Floor.parse, floors)), steps)
     with showing_progress(way, as_json=as_json) as progress:
-        result = run(project, tasks, limit=limit, progress=progress)
+        result = run(project, tasks, wishes=wishes, progress=progress)
     _show("run", result, as_json)
     sys.exit(result.exit_code)
 

@@ -64,6 +64,15 @@ class StoreHeldError(StoreError):
         )
 
 
+class AlreadyRunningError(PromptlabelError):
+    """A run of the project is under way; nothing was done, and the next start will do it (75: EX_TEMPFAIL of sysexits)."""
+
+    exit_code = 75
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"already running, so this start did nothing: {holder}")
+
+
 class MissingExtraError(InputError):
     """An optional library is not installed; the message holds the one command that installs it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import orjson
+
+from promptlabel.label_sets import applying, set_name
 
 ABSTAIN: Final = -1
 
@@ -162,10 +165,10 @@ class Question:
     sample: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class SetQuestion(Question):
     """A question to which any number of its answers may be given."""
 
-    __slots__ = ()
     several: ClassVar[bool] = True
 
 
@@ -253,21 +256,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What the label model believes of one trace; `probs` holds every label and sums to one."""
+    """What the label model believes of one trace.
+
+    Attributes:
+        probs: of every label; they sum to one, but where several may apply each is the probability that it does.
+    """
 
     trace_id: str
     task: str
     probs: Mapping[str, float]
+    kind: TaskKind = "one"
 
     @property
     def label(self) -> str:
-        """The likeliest label, the first of equals in the task's order."""
+        """The likeliest label, the first of equals in the task's order.
+
+        Where several may apply, the name of the likeliest set.
+        """
+        if self.kind == "several":
+            return set_name(applying(self.probs), tuple(self.probs))
         return max(self.probs, key=self.probs.__getitem__)
 
     @property
     def confidence(self) -> float:
-        """The probability of the likeliest label."""
-        return max(self.probs.values())
+        """The probability of `label`."""
+        if self.kind == "several":
+            return math.prod(max(share, 1 - share) for share in self.probs.values())
+        return self.probs[self.label]
 
 
 @dataclass(frozen=True, slots=True)

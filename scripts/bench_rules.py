@@ -6,6 +6,7 @@ scripts/bench rules [--rules 500] [--traces 1000000]
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -120,13 +121,64 @@ def hostile() -> None:
     print(f"YAML: {len(BOMBS)} bombs, {refused} refused; slowest {slowest:.2f} s of processor time")
 
 
+SERVED = """\
+models:
+  default: {model: openai/smol, api_base: "http://%s/v1", api_key_env: BENCH_KEY, decode: text, price: {input: 0}}
+"""
+
+
+def previews() -> None:
+    """How long `preview` takes against the embedded model behind its own server, warm: whole commands, Python's start included."""
+    from promptlabel.llm.llamacpp import LlamaCpp
+    from promptlabel.llm.local import find_weights
+
+    server = LlamaCpp(find_weights("bench", None), 1)
+    os.environ["BENCH_KEY"] = server._key  # noqa: SLF001  (the server is the client's own)
+    for count in (1, 1, 1, 20):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            (root / "rules" / "quality").mkdir(parents=True)
+            (root / "promptlabel.yaml").write_text(SERVED % server._address)  # noqa: SLF001
+            (root / "rules" / "quality" / "task.yaml").write_text("task: quality\nlabels: [good, bad]\n")
+            (root / "rules" / "quality" / "kind.yaml").write_text(
+                'prompt: "Is this friendly? {{ trace.input }}"\nanswers: {"yes": good, "no": bad}\n'
+            )
+            lines = [f'{{"trace_id": "{n}", "input": "hello number {n}, thank you"}}' for n in range(40)]
+            (root / "traces.jsonl").write_text("\n".join(lines))
+            _run(root, "ingest", str(root / "traces.jsonl"))
+            wall, cpu = _run(root, "preview", "kind", "-n", str(count))
+            load = os.getloadavg()[0]
+            print(
+                f"preview -n {count}: {wall:.2f} s, {cpu:.2f} s of processor time of its own; load {load:.1f}"
+            )
+    server.close()
+
+
+def _run(root: Path, *arguments: str) -> tuple[float, float]:
+    """Wall and processor time of a command."""
+    import resource
+
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, "-m", "promptlabel", *arguments, "--project", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, cpu
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rules", type=int, default=500)
     parser.add_argument("--traces", type=int, default=1_000_000)
+    parser.add_argument("--preview", action="store_true", help="only time preview against a warm server")
     options = parser.parse_args()
+    if options.preview:
+        previews()
+        return
     check_many(options.rules)
     delimiters(options.traces)
     hostile()

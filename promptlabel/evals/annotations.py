@@ -1,14 +1,15 @@
-"""Traces in the formats of annotation tools: the label model's suggestion, and what people decided."""
+"""Traces in the formats of annotation tools; with the label model's suggestion and what people decided, or without."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from promptlabel.records import Pick, Posterior, Trace
+from promptlabel.label_sets import set_members
+from promptlabel.records import Pick, Posterior, TaskKind, Trace
 from promptlabel.review.adjudication import Decision
+from promptlabel.traces.reviewed_elsewhere import result_id, user_id
 
 Row: TypeAlias = dict[str, Any]
 
@@ -24,6 +25,15 @@ class Annotated:
     posterior: Posterior | None = None
     decision: Decision | None = None
     pick: Pick | None = None
+    kind: TaskKind = "one"
+
+    def labels(self, label: str) -> list[str]:
+        """The label, or where several may apply those of its set."""
+        return list(set_members(label)) if self.kind == "several" else [label]
+
+    def value(self, label: str) -> str | list[str]:
+        """What Argilla takes for the label: of a set, as a ``MultiLabelQuestion`` does, the list."""
+        return self.labels(label) if self.kind == "several" else label
 
 
 def labelstudio_tasks(items: Iterable[Annotated]) -> list[Row]:
@@ -48,8 +58,8 @@ def argilla_records(items: Iterable[Annotated]) -> list[Row]:
             "id": item.trace.trace_id,
             "fields": {"text": item.trace.transcript},
             "metadata": _metadata(item),
-            "suggestions": {item.task: _suggestion(item.posterior)} if item.posterior else {},
-            "responses": {item.task: _responses(item.decision)} if item.decision else {},
+            "suggestions": {item.task: _suggestion(item, item.posterior)} if item.posterior else {},
+            "responses": {item.task: _responses(item, item.decision)} if item.decision else {},
             "vectors": {},
         }
         for item in items
@@ -86,20 +96,18 @@ def _annotation(item: Annotated, decision: Decision) -> Row:
 
 def _choice(item: Annotated, label: str, part: str) -> Row:
     return {
-        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{part}:{item.task}:{item.trace.trace_id}").hex[:10],
+        "id": result_id(part, item.task, item.trace.trace_id),
         "from_name": item.task,
         "to_name": "text",
         "type": "choices",
-        "value": {"choices": [label]},
+        "value": {"choices": item.labels(label)},
     }
 
 
-def _suggestion(posterior: Posterior) -> Row:
-    return {"value": posterior.label, "score": posterior.confidence, "agent": AGENT}
+def _suggestion(item: Annotated, posterior: Posterior) -> Row:
+    return {"value": item.value(posterior.label), "score": posterior.confidence, "agent": AGENT}
 
 
-def _responses(decision: Decision) -> list[Row]:
-    return [
-        {"value": decision.label, "user_id": str(uuid.uuid5(uuid.NAMESPACE_URL, reviewer))}
-        for reviewer in decision.reviewers
-    ]
+def _responses(item: Annotated, decision: Decision) -> list[Row]:
+    value = item.value(decision.label)
+    return [{"value": value, "user_id": user_id(reviewer)} for reviewer in decision.reviewers]

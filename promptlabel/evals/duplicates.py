@@ -12,6 +12,7 @@ import numpy as np
 
 from promptlabel.evals.near_duplicates import NearIndex
 from promptlabel.records import Message, Trace
+from promptlabel.redaction import redacted
 from promptlabel.rules.prompt import PromptRule
 
 Item = TypeVar("Item")
@@ -47,7 +48,7 @@ def normalized(text: str) -> str:
 
 def contents(trace: Trace) -> str:
     """The trace's normalised text without the names of its roles."""
-    return normalized(" ".join(turn.content for turn in trace.turns))
+    return normalized(redacted(" ".join(turn.content for turn in trace.turns)))
 
 
 class TextIndex:
@@ -60,7 +61,7 @@ class TextIndex:
             known = _Seen(place, contents(trace))
             self._rows.append(known)
             self._same.setdefault(known.text, known)
-            self._same.setdefault(normalized(trace.transcript), known)
+            self._same.setdefault(normalized(redacted(trace.transcript)), known)
         self._near = NearIndex([row.text for row in self._rows])
 
     def find(self, traces: Sequence[Trace]) -> list[Match | None]:
@@ -76,7 +77,7 @@ class TextIndex:
         ]
 
     def _same_as(self, trace: Trace, text: str) -> Match | None:
-        seen = self._same.get(text) or self._same.get(normalized(trace.transcript))
+        seen = self._same.get(text) or self._same.get(normalized(redacted(trace.transcript)))
         return _match(seen, 1.0, text) if seen else None
 
     def _nearest(self, texts: Sequence[str]) -> list[Match | None]:

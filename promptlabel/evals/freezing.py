@@ -11,7 +11,9 @@ from typing import Final, Self
 from promptlabel.evals.duplicates import Match, TextIndex, repeats_of_earlier
 from promptlabel.evals.periods import is_later, month
 from promptlabel.evals.versions import Case, EvalVersion, cases_bytes, content_hash, version_order
+from promptlabel.label_sets import set_members
 from promptlabel.records import JsonValue, RegisteredRule, Trace
+from promptlabel.redaction import REDACTED
 from promptlabel.review.adjudication import Decision
 from promptlabel.routing.lanes import CONFLICT, UNCERTAIN
 from promptlabel.routing.sampling import permanent_numbers
@@ -82,6 +84,7 @@ class EvalTask:
         trained: id -> what repeats it among the rows exported for training.
         outvoted: ids of traces whose decided label is not what most rules voted.
         rules: the rules and models of the moment, kept in the manifest.
+        is_set: whether several labels may apply, so that a decision's label is the name of a set.
     """
 
     name: str
@@ -91,6 +94,11 @@ class EvalTask:
     outvoted: Collection[str] = frozenset()
     rules: Sequence[RegisteredRule] = ()
     policy: Policy = Policy()
+    is_set: bool = False
+
+    def knows(self, label: str) -> bool:
+        """Whether the label, or where several may apply each of the set, is one of the task's."""
+        return all(name in self.labels for name in (set_members(label) if self.is_set else (label,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +211,7 @@ def _fit(
 def _unfitness(task: EvalTask, decision: Decision, trace: Trace, oldest: datetime | None) -> str | None:
     if not decision.blind:
         return NOT_BLIND
-    if decision.label not in task.labels:
+    if not task.knows(decision.label):
         return f"its label '{decision.label}' is not one of the task's"
     if not is_later(trace, task.policy.holdout_after):
         return EARLY
@@ -313,6 +321,7 @@ def _manifest(
             "reviewers": len({reviewer for case in cases for reviewer in case.reviewers}),
             "by_several": sum(len(case.reviewers) > 1 for case in cases),
         },
+        "secrets_removed": sum(REDACTED in case.trace.transcript for case in cases),
         "sampled": _sampled(cases),
         "blind": len(cases),
         "policy": _policy(task.policy),

@@ -62,6 +62,16 @@ def paired(gains: float, losses: float, n: int) -> Estimate:
     )
 
 
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """The first proportion minus an independent second one, their Wilson intervals combined (Newcombe 1998)."""
+    estimate = first.estimate - second.estimate
+    return Estimate(
+        estimate,
+        max(estimate - math.hypot(first.estimate - first.low, second.high - second.estimate), -1.0),
+        min(estimate + math.hypot(first.high - first.estimate, second.estimate - second.low), 1.0),
+    )
+
+
 def mover(parts: Sequence[Estimate], weights: Sequence[float], sampled: Sequence[float]) -> Estimate:
     """The weighted sum of independent estimates, their intervals combined by MOVER.
 

@@ -196,6 +196,7 @@ def _trace(record: dict[str, Any]) -> Trace:
         session_id=record.get("session_id"),
         user_id=record.get("user_id"),
         metadata=record.get("metadata", {}),
+        outputs=tuple(record.get("outputs", ())),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -12,10 +12,14 @@ import numpy.typing as npt
 from promptlabel.evals.audit import NOT_AUDITED, Audit
 from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.evals.scoring import Score, accuracy_difference, one_hot, score_probabilities, score_votes
-from promptlabel.flywheel.drift import Freshness
+from promptlabel.flywheel.drift import Divergence, Freshness
 from promptlabel.flywheel.gap import Gap
+from promptlabel.flywheel.guards import GuardFigures
+from promptlabel.flywheel.history import Cycle, Cycles, Headline
+from promptlabel.flywheel.turning import EdgeCases, Flow, Refused
 from promptlabel.labelmodel.calibration import reliability
 from promptlabel.records import Pick, RuleKind
+from promptlabel.review.agreement import Agreement
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -29,7 +33,11 @@ MAJORITY = "majority vote"
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any."""
+    """One rule with one model; `accuracy` is on gold that rules may be judged by, None without any.
+
+    Attributes:
+        note: in words, what the order of two outputs does to it, or how far off it is of labels in order; else empty.
+    """
 
     rule: str
     kind: RuleKind
@@ -41,6 +49,8 @@ class RuleFigures:
     conflict: float
     accuracy: Estimate | None
     usd: float
+    note: str = ""
+    usd_per_useful_vote: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +108,20 @@ class QueueFigures:
 
 @dataclass(frozen=True, slots=True)
 class VersionFigures:
-    """A frozen version of the eval set."""
+    """A frozen version of the eval set.
+
+    Attributes:
+        lag: median days from a new case's time in production to its decision.
+        drift: how its categories diverge from production's of the 30 days before its last decision.
+    """
 
     version: str
     cases: int
     fresh: int
     labels: Mapping[str, int]
     as_of: datetime | None
+    lag: Estimate | None = None
+    drift: Divergence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +144,14 @@ class EvalFigures:
 
 @dataclass(frozen=True, slots=True)
 class TaskFigures:
-    """One task; what has not been done yet is None or empty."""
+    """One task; what has not been done yet is None or empty.
+
+    Attributes:
+        seconds: half of the decisions took less.
+        cost: dollars that a label which is right has cost.
+        edges: last month's edge cases in training data.
+        refused: what guards kept out of training and evals.
+    """
 
     task: str
     labels: Mapping[str, str]
@@ -142,6 +166,14 @@ class TaskFigures:
     posterior: PosteriorFigures | None = None
     comparison: Comparison | None = None
     gap: Gap | None = None
+    agreement: Agreement | None = None
+    flow: Flow | None = None
+    seconds: Estimate | None = None
+    cost: Estimate | None = None
+    edges: EdgeCases = field(default_factory=EdgeCases)
+    refused: tuple[Refused, ...] = ()
+    guards: GuardFigures | None = None
+    cycles: Cycles = field(default_factory=Cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +238,37 @@ def posterior_figures(probs: Floats, labels: Sequence[str]) -> PosteriorFigures:
     counts, _ = np.histogram(probs.max(axis=1), bins=CONFIDENCE_BANDS, range=(1 / len(labels), 1.0))
     shares = dict(zip(labels, probs.mean(axis=0).tolist(), strict=True))
     return PosteriorFigures(shares, tuple(counts.tolist()))
+
+
+def cycle_of(task: TaskFigures) -> Cycle | None:
+    """The headlines of the task's present fit; None before the first."""
+    if task.model is None:
+        return None
+    return Cycle(f"{task.model.fitted_at:%Y-%m-%d %H:%M}", tuple(_headlines(task)))
+
+
+def _headlines(task: TaskFigures) -> Iterator[Headline]:
+    if task.audit.accuracy:
+        yield Headline.of("audit", "accuracy of the labels, audited", "share", task.audit.accuracy, "up")
+    if task.comparison:
+        posterior, lead = task.comparison.scores[0], task.comparison.lead[MAJORITY]
+        yield Headline.of("accuracy", "accuracy on human labels", "share", posterior.accuracy, "up")
+        yield Headline.of("lead", "lead over majority vote", "share", lead, "up")
+    if task.gap:
+        yield Headline.of("gap", "worst against best category", "share", task.gap.gap, "down")
+    if task.evals.versions and (lag := task.evals.versions[-1].lag):
+        yield Headline.of("lag", "from production to the eval set", "days", lag, "down")
+    if task.edges.share:
+        yield Headline.of(
+            "edges", "last month's edge cases in training data", "share", task.edges.share, "up"
+        )
+    if task.agreement and task.agreement.items:
+        raw = task.agreement.raw
+        yield Headline.of(
+            "agreement", "reviewers agree", "share", Estimate(raw.estimate, raw.low, raw.high), "up"
+        )
+    if task.cost:
+        yield Headline.of("cost", "cost of a useful label", "usd", task.cost, "down")
+    yield Headline("waiting", "traces waiting for review", "count", sum(task.queue.waiting.values()))
+    yield Headline("gold", "traces decided by people", "count", task.gold)
+    yield Headline("traces", "traces", "count", task.traces)

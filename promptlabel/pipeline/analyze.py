@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +12,30 @@ from promptlabel.labelmodel.anchored import Anchored
 from promptlabel.labelmodel.balance import LEAST_GOLD, ClassBalance
 from promptlabel.labelmodel.base import GoldRows
 from promptlabel.labelmodel.majority import Majority
+from promptlabel.labelmodel.ordered import OrderedFigures, ordered_figures_of
 from promptlabel.labelmodel.patterns import group
 from promptlabel.labelmodel.worth import Advice, RuleWorth, rule_worth
-from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column
+from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column, gold_sets
+from promptlabel.pipeline.pairing import measured_bias
+from promptlabel.pipeline.tables import flat_table, vote_table
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, RuleKind
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import Spent, VoteTable
 from promptlabel.votes.analysis import VoteAnalysis, analyze_votes
 from promptlabel.votes.dependence import Dependence
+from promptlabel.votes.positions import PositionBias
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
     """One rule and model; shares are of all traces, accuracy and its interval None without gold.
 
+    Where several labels may apply a vote is what a rule says of one label of one trace, and so is what is right.
+
     Attributes:
+        position: of a pairwise rule that was asked, what the order of the outputs does to its answers.
+        ordered: how far off its votes are, of labels in order and where there is gold.
         usd_per_useful_vote: what a vote that is right has cost, None where nothing is known to be right.
         adds: how much lower the log-loss of all rules together is on gold with this one, in nats; None with little gold.
         advice: whether to keep, pay for, fix or drop it, ``unknown`` with little gold.
@@ -49,6 +57,8 @@ class RuleRow:
     usd_per_useful_vote: float | None
     adds: float | None
     advice: Advice
+    position: PositionBias | None = None
+    ordered: OrderedFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +93,20 @@ class AnalyzeReport:
 
 def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
     """The task's current votes, described; gold that is held back takes no part."""
-    table = workspace.store.vote_table(task.name, task.labels)
-    gold = gold_column(workspace, task, table)
-    analysis = analyze_votes(table.votes, gold=gold, n_classes=len(task.labels))
+    table, gold, random = _material(workspace, task)
+    analysis = analyze_votes(table.votes, gold=gold, n_classes=len(table.labels))
     by_rule = workspace.store.cost(task.name)
     costs = [by_rule.get((rule.rule, rule.model), Spent(0.0, 0)) for rule in table.rules]
-    random = drawn_at_random(workspace, task, table)
+    bias, is_ordered = measured_bias(workspace, task), task.spec.kind == "ordered"
     worths = _worths(task, table, gold, random, [cost.usd for cost in costs])
     rows = tuple(
-        _row(rule, analysis, column, costs[column], worths.get(column))
+        replace(
+            _row(rule, analysis, column, costs[column], worths.get(column)),
+            position=bias.get(rule),
+            ordered=ordered_figures_of(table.votes[:, column], gold, len(task.labels))
+            if is_ordered
+            else None,
+        )
         for column, rule in enumerate(table.rules)
     )
     return AnalyzeReport(
@@ -102,6 +117,19 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
         n_eff_by_family=analysis.dependence.by_family(_families(table.rules)),
         redundant=_redundant(table.rules, analysis.dependence),
     )
+
+
+def _material(
+    workspace: Workspace, task: Task
+) -> tuple[VoteTable, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The votes, the gold beside them, and whether each was drawn at random; where several labels may apply, a row each."""
+    if task.spec.kind != "several":
+        table = vote_table(workspace, task)
+        return table, gold_column(workspace, task, table), drawn_at_random(workspace, task, table.trace_ids)
+    votes = workspace.store.label_votes(task.name, task.labels)
+    flat = flat_table(votes)
+    gold = gold_sets(workspace, task, votes.trace_ids).ravel()
+    return flat, gold, np.repeat(drawn_at_random(workspace, task, votes.trace_ids), len(task.labels))
 
 
 def _families(rules: Sequence[RegisteredRule]) -> dict[str, list[int]]:
@@ -130,10 +158,10 @@ def _worths(
     rows = np.flatnonzero(gold >= 0)
     if len(rows) < LEAST_GOLD:
         return {}
-    patterns, inverse = group(table.votes, len(task.labels), table.soft)
+    patterns, inverse = group(table.votes, len(table.labels), table.soft)
     labelled = GoldRows(rows, gold[rows], random[rows]).labelled(patterns, inverse)
-    given = balance_of(task)
-    balance = ClassBalance(None if given is None else np.array(given), len(task.labels))
+    given = balance_of(task) if task.spec.kind != "several" else None
+    balance = ClassBalance(None if given is None else np.array(given), len(table.labels))
     return {worth.rule: worth for worth in rule_worth(_panel, patterns, labelled, balance, costs)}
 
 

@@ -17,7 +17,7 @@ from promptlabel.records import Answer, Decode, Question, RegisteredRule, Trace,
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.settings import ModelSettings, Project
-from promptlabel.store.contract import WHOLE, Part, Store
+from promptlabel.store.contract import WHOLE, Part
 
 Item = TypeVar("Item")
 
@@ -155,9 +155,11 @@ def by_model(asked: Sequence[Asking]) -> dict[str, list[Asking]]:
     return groups
 
 
-def wanted(store: Store, asking: Asking, limit: int | None, part: Part = WHOLE) -> Iterator[Wanted | Vote]:
+def wanted(
+    workspace: Workspace, asking: Asking, limit: int | None, part: Part = WHOLE
+) -> Iterator[Wanted | Vote]:
     """The missing votes of one rule and model, rendered; for a trace that cannot be rendered, its dead letter."""
-    pending = store.pending(asking.rule, samples=asking.prompt.asks, limit=limit, part=part)
+    pending = workspace.pending(asking.rule, samples=asking.prompt.asks, limit=limit, part=part)
     return (render(asking, trace, sample) for trace, sample in pending)
 
 

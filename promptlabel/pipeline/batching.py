@@ -149,7 +149,7 @@ class BatchRun:
             if self._options.submit:
                 for model in self._models.values():
                     asked = [asking for asking in model.askings if self._is_asked(asking)]
-                    streams = [wanted(self._workspace.store, asking, limit) for asking in asked]
+                    streams = [wanted(self._workspace, asking, limit) for asking in asked]
                     model.chunks = interleaved(streams)
                 self._filling = True
                 await self._fill_all()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from promptlabel.errors import ModelError, PromptlabelError
+from promptlabel.label_sets import applying, set_name
 from promptlabel.records import Answer, Question, RegisteredRule, Trace, Vote, digest
-from promptlabel.rules.heuristic import CodeRule, HeuristicError
+from promptlabel.rules.heuristic import CodeRule, HeuristicError, Said
 from promptlabel.rules.prompt import PromptRule, is_swapped
 from promptlabel.votes.parsing import read_vote
 
@@ -48,12 +49,15 @@ def code_votes(code: CodeRule, rule: RegisteredRule, traces: Sequence[Trace]) ->
     return [_code_vote(rule, trace, label) for trace, label in zip(traces, said, strict=True)]
 
 
-def _code_vote(rule: RegisteredRule, trace: Trace, said: str | PromptlabelError | None) -> Vote:
+def _code_vote(rule: RegisteredRule, trace: Trace, said: Said) -> Vote:
     whose = _whose(rule, trace)
     if isinstance(said, PromptlabelError):
         return Vote(**whose, status="error", cause=_cause(said))
     if said is None:
         return Vote(**whose, status="abstain")
+    if isinstance(said, Mapping):
+        name = set_name(applying(said), tuple(said))
+        return Vote(**whose, status="vote", label=name, confidence=1.0, distribution=said)
     return Vote(**whose, status="vote", label=said, confidence=1.0)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from promptlabel.evals.certifying import EPSILON, AltTest, alt_test
 from promptlabel.pipeline.labelers import POSTERIOR, labelers
+from promptlabel.pipeline.tables import require_single
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.review.adjudication import blind_labels
 from promptlabel.rules.loading import Task
@@ -39,6 +40,7 @@ def certify(
     The alternative annotator test on every trace that two or more reviewers decided blind; an adjudicator, who has
     seen the others' labels, is no reviewer here.
     """
+    require_single(task, "certify")
     given = _given(workspace, task)
     reviewers = tuple(sorted({reviewer for labels in given.values() for reviewer in labels}))
     if not given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from promptlabel.pipeline.writing import VoteWriter
 from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
 from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task, load_checked
-from promptlabel.store.contract import WHOLE, Part, Store
+from promptlabel.store.contract import WHOLE, Part
 from promptlabel.store.opening import kind_of
 
 VOTES_AT_ONCE: Final = 512
@@ -34,7 +35,7 @@ def cast_code_votes(
         groups = [(rule,) for group in groups for rule in group]
     if engine.executor == "inline" or not groups or limit is not None:
         for group in groups:
-            for votes in _cast(workspace.store, task, group, limit=limit):
+            for votes in _cast(workspace, task, group, limit=limit):
                 writer.write(votes)
         return
     with executor_of(engine) as executor:
@@ -60,7 +61,7 @@ def _groups(workspace: Workspace, task: Task, names: Sequence[str]) -> list[Rule
 
 
 def _cast(
-    store: Store, task: Task, rules: Rules, *, limit: int | None = None, part: Part = WHOLE
+    workspace: Workspace, task: Task, rules: Rules, *, limit: int | None = None, part: Part = WHOLE
 ) -> Iterator[list[Vote]]:
     """The rules' missing votes.
 
@@ -68,7 +69,7 @@ def _cast(
     """
     for count, first in enumerate(rules):
         together = (first,) if count else rules
-        for traces in _pending(store, first, VOTES_AT_ONCE, limit=limit, part=part):
+        for traces in _pending(workspace, first, VOTES_AT_ONCE, limit=limit, part=part):
             yield [vote for rule in together for vote in code_votes(code_rule(task, rule), rule, traces)]
 
 
@@ -82,6 +83,7 @@ class Shard:
     root: Path
     rules: Rules
     part: Part
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,11 @@ def _cast_where_they_are(
 ) -> None:
     parts = max(1, -(-workspace.store.count_traces() // workspace.project.settings.engine.shard))
     root = workspace.project.root.resolve()
-    shards = (Shard(root, rules, Part(number, parts)) for rules in groups for number in range(parts))
+    shards = (
+        Shard(root, rules, Part(number, parts), workspace.since)
+        for rules in groups
+        for number in range(parts)
+    )
     for cast in executor.map(cast_shard, shards):
         writer.written_elsewhere(cast.counts)
 
@@ -106,8 +112,8 @@ def cast_shard(shard: Shard) -> Cast:
     """What the shard came to; its votes are with the store, which has each once however often this is done."""
     counts: Counter[Status] = Counter()
     total = 0
-    with open_workspace(shard.root, [shard.rules[0].task]) as workspace:
-        for votes in _cast(workspace.store, workspace.tasks[0], shard.rules, part=shard.part):
+    with open_workspace(shard.root, [shard.rules[0].task], since=shard.since) as workspace:
+        for votes in _cast(workspace, workspace.tasks[0], shard.rules, part=shard.part):
             workspace.store.add_votes(votes)
             counts.update(vote.status for vote in votes)
             total ^= votes_digest(votes)
@@ -147,7 +153,7 @@ def _cast_from_here(
 
 def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
     root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
-    for traces in _pending(workspace.store, lacking, size):
+    for traces in _pending(workspace, lacking, size):
         yield Handful(root, rules, tuple(traces))
 
 
@@ -178,8 +184,8 @@ def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:
 
 
 def _pending(
-    store: Store, rule: RegisteredRule, size: int, *, limit: int | None = None, part: Part = WHOLE
+    workspace: Workspace, rule: RegisteredRule, size: int, *, limit: int | None = None, part: Part = WHOLE
 ) -> Iterator[list[Trace]]:
-    pending = (trace for trace, _ in store.pending(rule, limit=limit, part=part))
+    pending = (trace for trace, _ in workspace.pending(rule, limit=limit, part=part))
     while traces := list(islice(pending, size)):
         yield traces

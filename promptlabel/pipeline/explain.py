@@ -11,6 +11,7 @@ import numpy.typing as npt
 from promptlabel.pipeline.analyze import RuleRow, analyze
 from promptlabel.pipeline.fit import gold_column
 from promptlabel.pipeline.preview import rule_named
+from promptlabel.pipeline.tables import require_single, vote_table
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, Vote
 from promptlabel.redaction import redacted
@@ -101,7 +102,8 @@ def explain(workspace: Workspace, rule: str) -> ExplainReport:
         InputError: when no task, or more than one, has a rule of this name.
     """
     task, found = rule_named(workspace.tasks, rule)
-    table = workspace.store.vote_table(task.name, task.labels)
+    require_single(task, "explain")
+    table = vote_table(workspace, task)
     figures = {(row.rule, row.model): row for row in analyze(workspace, task).rules}
     gold = gold_column(workspace, task, table)
     description = getattr(found, "description", "") or getattr(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from promptlabel.evals.feedback import Opinion
 from promptlabel.pipeline.files import Columns, struct
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Posterior
-from promptlabel.review.adjudication import decide
+from promptlabel.records import Posterior, TaskKind
+from promptlabel.review.adjudication import blind_labels, decide
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable
 
@@ -35,7 +36,7 @@ def vote_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
 
 def posterior_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
     """The posteriors of the task's last fit."""
-    for posterior in posteriors(workspace.store.posteriors(task.name)):
+    for posterior in posteriors(workspace.store.posteriors(task.name), task.spec.kind):
         yield {
             "trace_id": posterior.trace_id,
             "task": task.name,
@@ -73,12 +74,42 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
         }
 
 
-def posteriors(table: PosteriorTable | None) -> Iterator[Posterior]:
+def opinions(workspace: Workspace, task: Task) -> Iterator[Opinion]:
+    """What the task's rules voted, and the last label that each reviewer gave before seeing a vote."""
+    store = workspace.store
+    for rule, vote in store.votes(task.name):
+        if vote.label is not None:
+            whose = f"{rule.rule}/{rule.model}"
+            yield Opinion(
+                vote.trace_id,
+                task.name,
+                vote.label,
+                "LLM" if rule.kind == "prompt" else "CODE",
+                whose if vote.sample == 0 else f"{whose}/{vote.sample}",
+                vote.confidence,
+                vote.rationale,
+                metadata={"rule": rule.rule, "model": rule.model},
+            )
+    for label in blind_labels(store.reviews(task.name), store.gold(task.name)):
+        said = {"lane": label.lane, "probability": label.probability}
+        known = {key: value for key, value in said.items() if value is not None}
+        yield Opinion(
+            label.trace_id,
+            task.name,
+            label.label,
+            "HUMAN",
+            label.reviewer,
+            at=label.timestamp,
+            metadata=known,
+        )
+
+
+def posteriors(table: PosteriorTable | None, kind: TaskKind = "one") -> Iterator[Posterior]:
     """The rows of a fit as records; none before the first fit."""
     if table is None:
         return
     for trace_id, probs in zip(table.trace_ids, table.probs, strict=True):
-        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)))
+        yield Posterior(trace_id, table.task, dict(zip(table.labels, probs.tolist(), strict=True)), kind)
 
 
 ROW_SOURCES: Final[Mapping[str, RowSource]] = {
@@ -105,8 +136,12 @@ _COLUMNS: Final[Mapping[str, dict[str, str]]] = {
         "source": "VARCHAR",
         "as_of": "TIMESTAMPTZ",
         "provenance": "VARCHAR[]",
+        "predicted_at": "TIMESTAMPTZ",
+        "features": "MAP(VARCHAR, DOUBLE)",
+        "propensity": "DOUBLE",
         "input": "VARCHAR",
         "output": "VARCHAR",
+        "outputs": "VARCHAR[]",
         "messages": _MESSAGES,
     },
     "votes": {

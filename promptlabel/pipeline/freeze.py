@@ -29,9 +29,12 @@ from promptlabel.flywheel.drift import Freshness
 from promptlabel.flywheel.refresh import Refresh
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.freshening import beside_production, put_refresh_into_queue, refresh
+from promptlabel.pipeline.refusing import remember_refusals
+from promptlabel.pipeline.tables import known_label, label_gold, marks, vote_table
 from promptlabel.pipeline.trained import trained_repeats
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Trace
+from promptlabel.redaction import redacted, without_secrets
 from promptlabel.review.adjudication import Decision, decide
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Project
@@ -106,7 +109,9 @@ def freeze(
         InputError: when an earlier version was edited.
     """
     decisions = _decisions(workspace, task)
-    traces = list(workspace.store.traces([decision.trace_id for decision in decisions]))
+    traces = list(
+        map(_without_secrets, workspace.store.traces([decision.trace_id for decision in decisions]))
+    )
     earlier = read_versions(workspace.project.evals / task.name)
     frozen = freeze_version(
         eval_task(workspace, task, decisions, [] if options.despite_training else traces),
@@ -118,17 +123,32 @@ def freeze(
     written = frozen.changed and frozen.version is not None and not options.dry
     if written and frozen.version is not None:
         _write(workspace.project, frozen.version)
+    if not options.dry:
+        remember_refusals(workspace, task.name, "freeze", frozen.refused, now)
     return _report(workspace, task, frozen, earlier, options)
+
+
+def _without_secrets(trace: Trace) -> Trace:
+    """The trace as a case holds it: eval sets are committed and handed on, so keys and passwords are taken out."""
+    return replace(
+        trace,
+        input=without_secrets(trace.input),
+        output=without_secrets(trace.output),
+        outputs=tuple(map(redacted, trace.outputs)),
+        messages=tuple(replace(message, content=redacted(message.content)) for message in trace.messages),
+        metadata=without_secrets(trace.metadata),
+    )
 
 
 def _decisions(workspace: Workspace, task: Task) -> list[Decision]:
     """What people decided; gold brought for a trace of the queue is the decision of that pick."""
     picks = {pick.trace_id: pick for pick in workspace.store.queue(task.name)}
+    decided = decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
     return [
         replace(one, lane=pick.lane, probability=pick.probability)
         if one.lane is None and (pick := picks.get(one.trace_id))
         else one
-        for one in decide(workspace.store.reviews(task.name), workspace.store.gold(task.name))
+        for one in (replace(one, label=known_label(task, one.label) or one.label) for one in decided)
     ]
 
 
@@ -145,13 +165,16 @@ def eval_task(
         trained=trained_repeats(workspace, task.name, compared),
         outvoted=_outvoted(workspace, task, decisions),
         rules=tuple(workspace.store.registered_rules(task.name)),
+        is_set=task.spec.kind == "several",
         policy=Policy(task.spec.holdout_after, settings.most, timedelta(days=days) if days else None),
     )
 
 
 def _outvoted(workspace: Workspace, task: Task, decisions: Sequence[Decision]) -> frozenset[str]:
     """The decided traces on which most rules that vote say something else."""
-    table = workspace.store.vote_table(task.name, task.labels)
+    if task.spec.kind == "several":
+        return _outvoted_sets(workspace, task, decisions)
+    table = vote_table(workspace, task)
     row_of = {name: row for row, name in enumerate(table.trace_ids)}
     known = [one for one in decisions if one.trace_id in row_of and one.label in task.labels]
     if not known or not table.rules:
@@ -160,6 +183,16 @@ def _outvoted(workspace: Workspace, task: Task, decisions: Sequence[Decision]) -
     label = np.array([task.labels.index(one.label) for one in known])[:, None]
     against = ((votes >= 0) & (votes != label)).sum(axis=1) > (votes == label).sum(axis=1)
     return frozenset(one.trace_id for one, out in zip(known, against.tolist(), strict=True) if out)
+
+
+def _outvoted_sets(workspace: Workspace, task: Task, decisions: Sequence[Decision]) -> frozenset[str]:
+    """The decided traces on which most rules say otherwise of one of the labels."""
+    votes = workspace.store.label_votes(task.name, task.labels)
+    gold = label_gold(task, votes.trace_ids, {one.trace_id: one.label for one in decisions})[:, None, :]
+    said = marks(votes.applies)
+    against = ((said >= 0) & (said != gold)).sum(axis=1) > (said == gold).sum(axis=1)
+    out = against.any(axis=1) & (gold[:, 0, 0] >= 0)
+    return frozenset(name for name, is_out in zip(votes.trace_ids, out.tolist(), strict=True) if is_out)
 
 
 def version_folder(project: Project, version: EvalVersion) -> Path:

@@ -13,6 +13,7 @@ import yaml
 
 from promptlabel.evals.versions import Case
 from promptlabel.pipeline.files import Columns, Row, write_bytes, write_parquet
+from promptlabel.pipeline.tables import require_single
 from promptlabel.records import Trace
 from promptlabel.redaction import redacted
 from promptlabel.rules.loading import Task
@@ -54,6 +55,7 @@ def write_dataset(folder: Path, datasets: Iterable[HubSplits]) -> int:
 
 
 def _write_splits(folder: Path, splits: HubSplits) -> dict[str, int]:
+    require_single(splits.task, "export --to hf")
     index = {label: position for position, label in enumerate(splits.task.labels)}
     metadata = {"huggingface": orjson.dumps({"info": {"features": _features(splits.task)}}).decode()}
     rows = {"train": _train_rows(splits.train, index), "test": _test_rows(splits.test, index)}

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Final, TypeVar
 
-from promptlabel.records import Event, Gold, Trace
+from promptlabel.records import Event, Gold, Pick, ReviewEvent, Trace
 from promptlabel.store.contract import Added, ComputesSignals, Store
 from promptlabel.traces.field_map import read_field_map
-from promptlabel.traces.plain import Record
+from promptlabel.traces.plain import UNDATED, Record
 from promptlabel.traces.reading import read_files
+from promptlabel.traces.sessions import Sessions
 from promptlabel.traces.signals import compute_signals
 
 _CHUNK: Final = 2000
 _NOTHING: Final = Added(0, 0)
-_Record = TypeVar("_Record", Trace, Event, Gold)
+_Record = TypeVar("_Record", Trace, Event, Gold, ReviewEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class IngestReport:
     events: Added
     gold: Added
     signals: int
+    reviews: Added = _NOTHING
 
 
 def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> IngestReport:
@@ -50,8 +54,23 @@ def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> 
         traces=store.add_traces(_only(Trace, read())) if Trace in kinds else _NOTHING,
         events=store.add_events(_only(Event, read())) if Event in kinds else _NOTHING,
         gold=store.add_gold(_only(Gold, read())) if Gold in kinds else _NOTHING,
+        reviews=_add_reviews(store, _only(ReviewEvent, read())) if ReviewEvent in kinds else _NOTHING,
         signals=update_signals(store),
     )
+
+
+def _add_reviews(store: Store, events: Iterable[ReviewEvent]) -> Added:
+    """What people decided elsewhere becomes events like those of the page, with the lane that asked for them."""
+    queues: dict[str, dict[str, Pick]] = {}
+    now, new = datetime.now(UTC), Counter[bool]()
+    for event in events:
+        if event.task not in queues:
+            queues[event.task] = {pick.trace_id: pick for pick in store.queue(event.task)}
+        pick = queues[event.task].get(event.trace_id)
+        at = now if event.at == UNDATED else event.at
+        lane, probability = (pick.lane, pick.probability) if pick else (None, None)
+        new[store.add_review(replace(event, at=at, lane=lane, probability=probability))] += 1
+    return Added(new[True], new[False])
 
 
 def update_signals(store: Store) -> int:
@@ -59,8 +78,9 @@ def update_signals(store: Store) -> int:
     if isinstance(store, ComputesSignals):
         return store.update_signals()
     ids = store.traces_with_new_events()
+    sessions = Sessions(store.traces(ids))
     for start in range(0, len(ids), _CHUNK):
-        store.add_signals(_signals(store, ids[start : start + _CHUNK]))
+        store.add_signals(_signals(store, ids[start : start + _CHUNK], sessions))
     return len(ids)
 
 
@@ -68,11 +88,14 @@ def _only(kind: type[_Record], records: Iterable[Record]) -> Iterator[_Record]:
     return (record for record in records if isinstance(record, kind))
 
 
-def _signals(store: Store, ids: Sequence[str]) -> list[tuple[str, dict[str, float]]]:
+def _signals(store: Store, ids: Sequence[str], sessions: Sessions) -> list[tuple[str, dict[str, float]]]:
     events = {
         trace_id: list(same) for trace_id, same in groupby(store.events(ids), lambda event: event.trace_id)
     }
     return [
-        (trace.trace_id, compute_signals(trace, events.get(trace.trace_id, ())))
+        (
+            trace.trace_id,
+            compute_signals(trace, events.get(trace.trace_id, ()), later=sessions.later(trace)),
+        )
         for trace in store.traces(ids)
     ]

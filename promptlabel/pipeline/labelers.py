@@ -19,6 +19,7 @@ from promptlabel.pipeline.asking import connect_models
 from promptlabel.pipeline.files import harmless_text
 from promptlabel.pipeline.judging import judge_of
 from promptlabel.pipeline.readiness import require_ready
+from promptlabel.pipeline.tables import require_single, vote_table
 from promptlabel.pipeline.trying import try_rule
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, RegisteredRule, Trace
@@ -67,6 +68,7 @@ def labelers(
     Raises:
         InputError: for a name that is no rule, model or file, or a file that cannot be read.
     """
+    require_single(task, "judging labelers")
     for name in names or _at_hand(workspace, task, traces):
         yield from _named(workspace, task, name)(traces)
 
@@ -111,7 +113,7 @@ def _posterior(workspace: Workspace, task: Task, traces: Sequence[Trace]) -> Lab
 
 
 def _majority(workspace: Workspace, task: Task, traces: Sequence[Trace]) -> Labeler:
-    table = workspace.store.vote_table(task.name, task.labels)
+    table = vote_table(workspace, task)
     row_of = {name: row for row, name in enumerate(table.trace_ids)}
     names = [trace.trace_id for trace in traces if trace.trace_id in row_of]
     if not names or not table.rules:

@@ -79,7 +79,7 @@ def plan(
 def _rows(workspace: Workspace, asked: Sequence[Asking], limit: int | None, *, batch: bool) -> list[PlanRow]:
     rows = {id(asking): PlanRow(asking.rule.task, asking.rule.rule, asking.rule.model) for asking in asked}
     seen: set[str] = set()
-    for chunk in interleaved([wanted(workspace.store, asking, limit) for asking in asked]):
+    for chunk in interleaved([wanted(workspace, asking, limit) for asking in asked]):
         items = [item for item in chunk if isinstance(item, Wanted)]
         known = workspace.store.answers([item.request for item in items])
         for item in items:

@@ -9,7 +9,7 @@ from itertools import islice
 from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.committed import Committed, committed_rule
 from promptlabel.pipeline.gold import teaching_gold
-from promptlabel.pipeline.trying import ExampleRow, TriedVote, try_rule
+from promptlabel.pipeline.trying import ExampleRow, Heard, TriedVote, try_rule
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Status, Trace
 from promptlabel.rules.heuristic import CodeRule
@@ -43,6 +43,7 @@ class PreviewRow:
     others: Mapping[str, str] = field(default_factory=dict)
     disagrees: Sequence[str] = ()
     before: str | None = None
+    swapped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ class PreviewReport:
     diff: PreviewDiff | None = None
 
 
-def preview(workspace: Workspace, rule: str, *, count: int = 20, diff: bool = False) -> PreviewReport:
-    """The rule on up to `count` traces; up to half of them have gold to compare with.
+def preview(
+    workspace: Workspace, rule: str, *, count: int = 20, diff: bool = False, heard: Heard | None = None
+) -> PreviewReport:
+    """The rule on up to `count` traces; up to half of them have gold to compare with; `heard` as in `try_rule`.
 
     Raises:
         InputError: when no task, or more than one, has a rule of this name; when there is nothing to compare with.
@@ -77,7 +80,7 @@ def preview(workspace: Workspace, rule: str, *, count: int = 20, diff: bool = Fa
     gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
     traces = some_traces(workspace, list(gold), count)
     committed = committed_rule(workspace, task, found) if diff else None
-    tried = try_rule(workspace, task, found, traces)
+    tried = try_rule(workspace, task, found, traces, heard)
     before = _votes_before(workspace, task, committed, traces)
     others = votes_of_others(workspace, task, rule, traces)
     rows = [preview_row(row, gold, others, before.get((row.model, row.vote.trace_id))) for row in tried.votes]
@@ -152,6 +155,7 @@ def preview_row(
         others=said,
         disagrees=[name for name, label in said.items() if vote.label is not None and label != vote.label],
         before=before,
+        swapped=tried.swapped,
     )
 
 

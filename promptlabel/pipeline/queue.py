@@ -12,7 +12,8 @@ import numpy as np
 
 from promptlabel.errors import PromptlabelError
 from promptlabel.evals.duplicates import repeats_of_earlier
-from promptlabel.pipeline.queue_scores import Logged, Scored, score_traces
+from promptlabel.pipeline.queue_scores import Evidence, Logged, Scored, aligned, score_traces
+from promptlabel.pipeline.tables import contested, traces_of, vote_table
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Pick, ReviewEvent
 from promptlabel.review.adjudication import decide, standing
@@ -85,8 +86,10 @@ def build_queue(workspace: Workspace, task: Task, *, now: datetime | None = None
     settled = [pick for pick in store.queue(task.name) if pick.trace_id in gold]
     left_out = gold - {pick.trace_id for pick in settled}
     reviewed = _reviewed(events) | (gold - left_out)
-    logged, table = Logged.of(store), store.vote_table(task.name, task.labels)
-    scored = score_traces(workspace, table, posteriors, logged, decide(events, ingested), left_out)
+    logged = Logged.of(traces_of(workspace, task))
+    scored = score_traces(
+        workspace, _evidence(workspace, task, posteriors), logged, decide(events, ingested), left_out
+    )
     names = [scored.trace_ids[row] for row in scored.open.tolist()]
     decided = np.array([name in reviewed for name in names], dtype=bool)
     budget = Budget.of(len(names), routing.share, routing.audit)
@@ -101,6 +104,17 @@ def build_queue(workspace: Workspace, task: Task, *, now: datetime | None = None
         reviewed=len(reviewed),
         backlog=_backlog(workspace, logged, events, len(picks) + len(asked), now or datetime.now(UTC)),
     )
+
+
+def _evidence(workspace: Workspace, task: Task, posteriors: PosteriorTable) -> Evidence:
+    """Votes and posteriors; where several labels may apply, those on the least certain label of each trace."""
+    if task.spec.kind != "several":
+        table = vote_table(workspace, task)
+        return Evidence(table, aligned(posteriors, table.trace_ids, table.labels))
+    votes = workspace.store.label_votes(task.name, task.labels)
+    shares = aligned(posteriors, votes.trace_ids, task.labels)
+    table, probs, names = contested(votes, np.nan_to_num(shares, nan=0.5))
+    return Evidence(table, np.where(np.isnan(shares).any(axis=1, keepdims=True), np.nan, probs), names)
 
 
 def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budget) -> Chosen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,15 +10,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from promptlabel.label_sets import set_members
+from promptlabel.pipeline.tables import NO_YES
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import RegisteredRule
+from promptlabel.records import RegisteredRule, Trace
 from promptlabel.review.adjudication import Decision
 from promptlabel.routing import disagreement, reasons
 from promptlabel.routing.categories import Categories
 from promptlabel.routing.lanes import AUDIT, CONFLICT, NEW, RARE, UNCERTAIN
 from promptlabel.routing.novelty import Novelty, Words, novelty
 from promptlabel.routing.sampling import Floats, Mask, permanent_numbers
-from promptlabel.store.contract import PosteriorTable, Store, VoteTable
+from promptlabel.store.contract import PosteriorTable, VoteTable
 
 Indices = npt.NDArray[np.int64]
 
@@ -35,13 +37,13 @@ class Logged:
     words: Words
 
     @classmethod
-    def of(cls, store: Store) -> Logged:
-        """All traces of the store, read once."""
+    def of(cls, traces: Iterable[Trace]) -> Logged:
+        """The traces, read once."""
         categories: list[str | None] = []
         moments: list[datetime | None] = []
 
         def texts() -> Iterator[str]:
-            for trace in store.traces():
+            for trace in traces:
                 categories.append(trace.category)
                 moments.append(trace.timestamp)
                 yield " ".join(turn.content for turn in trace.turns)
@@ -67,6 +69,25 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """The votes on each trace beside its posterior ``[n, K]``, rows of NaN where there is none.
+
+    Attributes:
+        about: where several labels may apply, which label of each trace votes and posterior are about; else empty.
+    """
+
+    table: VoteTable
+    probs: Floats
+    about: Sequence[str] = ()
+
+    def said(self, row: int, label: str) -> str | None:
+        """The class, as votes name it, that a decision on the trace amounts to."""
+        if self.about:
+            return NO_YES[self.about[row] in set_members(label)]
+        return label if label in self.table.labels else None
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """All traces as arrays, rows in the store's order; `open` are those that may be reviewed.
 
@@ -75,6 +96,7 @@ class Scored:
         parts: every score ``[n]``; those of a trace without posterior are NaN.
         reviewed: novelty beside what people decided.
         earlier: novelty of recent traffic beside what came before.
+        about: where several labels may apply, which of them each trace was scored by; else empty.
     """
 
     trace_ids: tuple[str, ...]
@@ -86,6 +108,7 @@ class Scored:
     categories: Categories
     reviewed: Novelty
     earlier: Novelty
+    about: Sequence[str] = ()
 
     def score(self, lane: str) -> Floats:
         """What the lane ranks by, of the open traces."""
@@ -102,11 +125,13 @@ class Scored:
         return reasons.audit_reason(rate) if lane == AUDIT else told[lane](row)
 
     def _uncertain(self, row: int) -> str:
-        return reasons.uncertain_reason(self._named(self.probs[row]))
+        return reasons.uncertain_reason(self._named(self.probs[row], row))
 
     def _conflict(self, row: int) -> str:
         speaking = {family: votes[row] for family, votes in self.evidence.items() if votes[row].sum() > 0}
-        return reasons.conflict_reason({family: self._named(votes) for family, votes in speaking.items()})
+        return reasons.conflict_reason(
+            {family: self._named(votes, row) for family, votes in speaking.items()}
+        )
 
     def _rare(self, row: int) -> str:
         known, kind = self.categories, int(self.categories.of[row])
@@ -120,38 +145,38 @@ class Scored:
             return reasons.new_reason(self.reviewed.told(row))
         return reasons.drifted_reason(self.earlier.told(row))
 
-    def _named(self, values: Floats) -> dict[str, float]:
-        return dict(zip(self.labels, values.tolist(), strict=True))
+    def _named(self, values: Floats, row: int) -> dict[str, float]:
+        names = (f"not {self.about[row]}", self.about[row]) if self.about else self.labels
+        return dict(zip(names, values.tolist(), strict=True))
 
 
 def score_traces(
     workspace: Workspace,
-    table: VoteTable,
-    posteriors: PosteriorTable,
+    evidence: Evidence,
     logged: Logged,
     decisions: Sequence[Decision],
     left_out: Collection[str],
 ) -> Scored:
     """The scores of all traces; those left out may not be reviewed, but count as known where they are decided."""
-    settings = workspace.project.settings
+    settings, table, probs = workspace.project.settings, evidence.table, evidence.probs
     label_of = {decision.trace_id: decision.label for decision in decisions}
     decided = np.array([trace_id in label_of for trace_id in table.trace_ids], dtype=bool)
-    wrong = _most_rules_wrong(table, label_of)
+    wrong = _most_rules_wrong(evidence, label_of)
     categories = Categories.known(logged.categories, decided, wrong, settings.routing.share)
     reviewed = novelty(logged.words, decided, np.ones(len(decided), dtype=bool))
     recent = logged.recent(timedelta(days=settings.evals.window_days))
     earlier = novelty(logged.words, ~recent, recent)
-    probs, ties = _aligned(posteriors, table), permanent_numbers(table.trace_ids, f"ties of {table.task}")
+    ties = permanent_numbers(table.trace_ids, f"ties of {table.task}")
     families = [source_family(rule) for rule in table.rules]
-    evidence = disagreement.family_evidence(table.votes, table.soft, families, len(table.labels))
+    by_family = disagreement.family_evidence(table.votes, table.soft, families, len(table.labels))
     return Scored(
         trace_ids=table.trace_ids,
         open=np.flatnonzero([trace_id not in left_out for trace_id in table.trace_ids]),
         labels=table.labels,
         probs=probs,
-        evidence=evidence,
+        evidence=by_family,
         parts={
-            **_disagreement(table, probs, evidence),
+            **_disagreement(table, probs, by_family),
             "category": categories.scores(disagreement.margin(probs), decided, ties),
             "novelty": reviewed.scores,
             "drift": earlier.scores,
@@ -160,6 +185,7 @@ def score_traces(
         categories=categories,
         reviewed=reviewed,
         earlier=earlier,
+        about=evidence.about,
     )
 
 
@@ -181,21 +207,24 @@ def source_family(rule: RegisteredRule) -> str:
     return f"prompts of {rule.model}" if rule.kind == "prompt" else f"{rule.kind}s"
 
 
-def _aligned(posteriors: PosteriorTable, table: VoteTable) -> Floats:
+def aligned(posteriors: PosteriorTable, trace_ids: Sequence[str], labels: Sequence[str]) -> Floats:
+    """The posteriors ``[n, K]`` of these traces and labels, rows of NaN where there is none."""
     row_of = {trace_id: row for row, trace_id in enumerate(posteriors.trace_ids)}
-    columns = [posteriors.labels.index(label) for label in table.labels]
-    rows = np.array([row_of.get(trace_id, -1) for trace_id in table.trace_ids], dtype=np.int64)
-    probs = np.full((len(rows), len(table.labels)), np.nan)
+    columns = [posteriors.labels.index(label) for label in labels]
+    rows = np.array([row_of.get(trace_id, -1) for trace_id in trace_ids], dtype=np.int64)
+    probs = np.full((len(rows), len(labels)), np.nan)
     known = rows >= 0
     probs[known] = posteriors.probs[rows[known]][:, columns]
     return probs
 
 
-def _most_rules_wrong(table: VoteTable, label_of: Mapping[str, str]) -> Mask:
+def _most_rules_wrong(evidence: Evidence, label_of: Mapping[str, str]) -> Mask:
     """Where another label than the decided one has more votes."""
+    table = evidence.table
     wrong = np.zeros(len(table.trace_ids), dtype=bool)
     for row, trace_id in enumerate(table.trace_ids):
-        if label_of.get(trace_id) in table.labels:
+        said = evidence.said(row, label_of[trace_id]) if trace_id in label_of else None
+        if said is not None:
             counts = [(table.votes[row] == label).sum() for label in range(len(table.labels))]
-            wrong[row] = max(counts) > counts[table.labels.index(label_of[trace_id])]
+            wrong[row] = max(counts) > counts[table.labels.index(said)]
     return wrong

@@ -13,6 +13,7 @@ import numpy as np
 from promptlabel.evals.intervals import Estimate
 from promptlabel.evals.periods import month
 from promptlabel.evals.versions import EvalVersion, read_versions
+from promptlabel.flywheel.drift import WINDOW, Divergence, divergence
 from promptlabel.flywheel.figures import (
     Comparison,
     EvalFigures,
@@ -25,19 +26,27 @@ from promptlabel.flywheel.figures import (
     TaskFigures,
     VersionFigures,
     compare,
+    cycle_of,
     posterior_figures,
 )
 from promptlabel.flywheel.gap import Gap, category_gap
+from promptlabel.flywheel.history import read_cycles
 from promptlabel.flywheel.report import report_html
+from promptlabel.flywheel.turning import cost_of_useful, edge_cases, flow, lag_days, median_estimate
 from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.analyze import RuleRow, analyze
 from promptlabel.pipeline.audit import audit_fit
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.freshening import beside_production
+from promptlabel.pipeline.guarding import guard_figures
 from promptlabel.pipeline.judging import Judge, Judged, judge_of
+from promptlabel.pipeline.refusing import refusals
+from promptlabel.pipeline.trained import trained_ids
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
+from promptlabel.redaction import redacted
 from promptlabel.review.adjudication import decide
+from promptlabel.review.agreement import agreement, ratings_of
 from promptlabel.routing.lanes import AUDIT
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import PosteriorTable, Store
@@ -71,6 +80,9 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
         tasks=tuple(task_figures(workspace, task) for task in workspace.tasks),
     )
     write_bytes(path, report_html(figures).encode())
+    for task in figures.tasks:
+        if task.cycles.known:
+            workspace.store.save_state(_history(task.task), [cycle.record() for cycle in task.cycles.known])
     return ReportResult(str(path), workspace.store.count_traces(), figures)
 
 
@@ -90,17 +102,53 @@ def task_figures(workspace: Workspace, task: Task) -> TaskFigures:
         evals=_evals(workspace, read_versions(workspace.project.evals / task.name), production),
     )
     judge = judge_of(workspace, task)
-    return figures if judge is None else _with_fit(figures, judge, store, production)
+    known = figures if judge is None else _with_fit(figures, judge, store, production)
+    return _with_history(_with_people(known, workspace, task, production), store)
+
+
+def _with_people(
+    figures: TaskFigures, workspace: Workspace, task: Task, production: Sequence[Trace]
+) -> TaskFigures:
+    """The figures and what people's work adds: their agreement and pace, edge cases in training, what was refused."""
+    store, waiting = workspace.store, sum(figures.queue.waiting.values())
+    events = store.reviews(task.name)
+    decided = [one.at for one in decide(events)]
+    times = [trace.timestamp for trace in production if trace.timestamp]
+    _, ratings = ratings_of(events, task.labels)
+    return replace(
+        figures,
+        agreement=agreement(ratings, len(task.labels), np.random.default_rng(SEED)),
+        flow=flow(times, decided, workspace.project.settings.routing.share, waiting)
+        if decided or waiting
+        else None,
+        seconds=median_estimate([event.seconds for event in events if event.seconds is not None]),
+        edges=edge_cases(store.queue(task.name), production, trained_ids(workspace, task.name)),
+        refused=refusals(workspace, task.name),
+        guards=guard_figures(workspace, task),
+    )
+
+
+def _with_history(figures: TaskFigures, store: Store) -> TaskFigures:
+    cycle, known = cycle_of(figures), read_cycles(store.state(_history(figures.task)))
+    return figures if cycle is None else replace(figures, cycles=known.followed_by(cycle))
+
+
+def _history(task: str) -> str:
+    return f"cycles:{task}"
 
 
 def _with_fit(figures: TaskFigures, judge: Judge, store: Store, production: Sequence[Trace]) -> TaskFigures:
     judged, basis = _unseen(judge)
+    comparison, audited = _comparison(judge, judged, basis), audit_fit(judge, store.queue(judge.task.name))[1]
+    accuracy = audited.accuracy or (comparison.scores[0].accuracy if comparison else None)
+    spent = sum(rule.usd for rule in figures.rules)
     return replace(
         figures,
         model=_model(judge.fitted),
         posterior=posterior_figures(judge.fitted.probs, judge.fitted.labels),
-        audit=audit_fit(judge, store.queue(judge.task.name))[1],
-        comparison=_comparison(judge, judged, basis),
+        audit=audited,
+        comparison=comparison,
+        cost=cost_of_useful(spent, int((judge.table.votes >= 0).any(axis=1).sum()), accuracy),
         gap=_gap(judged, production),
     )
 
@@ -122,7 +170,18 @@ def _rule(row: RuleRow) -> RuleFigures:
         conflict=row.conflict,
         accuracy=_accuracy(row),
         usd=row.usd,
+        note=_note(row),
+        usd_per_useful_vote=row.usd_per_useful_vote,
     )
+
+
+def _note(row: RuleRow) -> str:
+    if row.position is not None and row.position.flips is not None:
+        return f"{row.position.flips:.0%} of {row.position.pairs:,} pairs flip with the order"
+    if row.ordered is None:
+        return ""
+    kappa = "" if row.ordered.kappa is None else f", quadratic-weighted agreement {row.ordered.kappa:.2f}"
+    return f"off by {row.ordered.distance:.2f} labels on average{kappa}"
 
 
 def _accuracy(row: RuleRow) -> Estimate | None:
@@ -136,7 +195,7 @@ def _queue(store: Store, task: str) -> QueueFigures:
     return QueueFigures(
         waiting=Counter(pick.lane for pick in waiting),
         decided=len(store.queue(task)) - len(waiting),
-        first=tuple(waiting[:FIRST_ITEMS]),
+        first=tuple(replace(pick, reason=redacted(pick.reason)) for pick in waiting[:FIRST_ITEMS]),
     )
 
 
@@ -198,13 +257,13 @@ def _evals(workspace: Workspace, versions: Sequence[EvalVersion], production: Se
         return EvalFigures((), None, ())
     cases = [case.trace for case in versions[-1].cases]
     return EvalFigures(
-        versions=tuple(_version(version) for version in versions),
+        versions=tuple(_version(version, production) for version in versions),
         freshness=beside_production(workspace, cases).freshness,
         months=_months(cases, production),
     )
 
 
-def _version(version: EvalVersion) -> VersionFigures:
+def _version(version: EvalVersion, production: Sequence[Trace]) -> VersionFigures:
     as_of = max((case.as_of for case in version.cases), default=None)
     return VersionFigures(
         version=version.version,
@@ -212,7 +271,18 @@ def _version(version: EvalVersion) -> VersionFigures:
         fresh=sum(case.since == version.version for case in version.cases),
         labels=Counter(case.label for case in version.cases),
         as_of=as_of,
+        lag=lag_days(version),
+        drift=_drift(version, production, as_of),
     )
+
+
+def _drift(version: EvalVersion, production: Sequence[Trace], as_of: datetime | None) -> Divergence | None:
+    """How the version's categories differ from those of production in the window before its last decision."""
+    if as_of is None:
+        return None
+    then = [one for one in production if one.timestamp and as_of - WINDOW < one.timestamp <= as_of]
+    cases = [case.trace.category or "none" for case in version.cases]
+    return divergence(cases, [one.category or "none" for one in then], np.random.default_rng(SEED))
 
 
 def _months(cases: Sequence[Trace], production: Sequence[Trace]) -> tuple[MonthFigures, ...]:

@@ -54,7 +54,7 @@ class Opinions:
     def wrong_label(self, trace_id: str, known: str) -> str | None:
         """The label to suggest instead of the known one, None where nothing could suggest it."""
         posterior = self.posterior(trace_id)
-        if posterior is None or posterior.keys() <= {known}:
+        if posterior is None or known not in posterior or posterior.keys() <= {known}:
             return None
         return wrong_suggestion(posterior, known)
 
@@ -75,7 +75,7 @@ class Opinions:
         return Reveal(
             trace_id=trace_id,
             label=label,
-            votes=tuple(_opinion(rule, vote, swap) for rule, vote in self._votes(trace_id)),
+            votes=tuple(dict.fromkeys(_opinion(rule, vote, swap) for rule, vote in self._votes(trace_id))),
             posterior=None
             if posterior is None
             else {swap.get(name, name): p for name, p in posterior.items()},

@@ -15,7 +15,9 @@ from promptlabel.evals.scoring import Score, accuracy_difference, score_probabil
 from promptlabel.evals.versions import EvalVersion, named_version, read_versions
 from promptlabel.flywheel.gap import Gap, category_gap
 from promptlabel.labelmodel.calibration import correctness
+from promptlabel.labelmodel.ordered import OrderedFigures, ordered_figures_of
 from promptlabel.pipeline.labelers import Labeler, labelers
+from promptlabel.pipeline.tables import require_single
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.rules.loading import Task
 
@@ -34,6 +36,7 @@ class Scored:
         precision: of each label that the labeler gave.
         recall: of each label that occurs.
         gap: worst against best category, None with fewer than two of enough cases.
+        ordered: of labels in order, how far off its labels are.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Scored:
     precision: Mapping[str, Estimate]
     recall: Mapping[str, Estimate]
     gap: Gap | None
+    ordered: OrderedFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def score(
     Raises:
         InputError: for a version or a labeler that there is not.
     """
+    require_single(task, "score")
     frozen = eval_version(workspace, task, version)
     traces = [case.trace for case in frozen.cases]
     wanted = [*names, *([baseline] if baseline and baseline not in names else [])] if names else []
@@ -144,6 +149,9 @@ def scored_labeler(task: Task, version: EvalVersion, gold: Indices, labeler: Lab
         gap=category_gap(
             [case.trace.category or "none" for case in version.cases], right, np.random.default_rng(SEED)
         ),
+        ordered=ordered_figures_of(labeler.votes, gold, len(task.labels))
+        if task.spec.kind == "ordered"
+        else None,
     )
 
 

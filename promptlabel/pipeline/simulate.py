@@ -54,8 +54,10 @@ def simulate_cycles(
         runs: splits of the traces, one a seed.
 
     Raises:
-        InputError: where too few traces are labelled.
+        InputError: where too few traces are labelled, or with several labels each.
     """
+    if task.spec.kind == "several":
+        fail(Fault("simulate takes tasks of one label a trace, not of several", key=task.name))
     truth, labels = _labelled(workspace, task, cycles)
     names = sorted(
         labels, key=dict(zip(labels, permanent_numbers(list(labels), "simulate"), strict=True)).__getitem__

@@ -20,6 +20,7 @@ import yaml
 from promptlabel.errors import Fault, fail, nearest
 from promptlabel.pipeline.gold import teaching_gold
 from promptlabel.pipeline.sending import Sent
+from promptlabel.pipeline.tables import require_single, traces_of, vote_table
 from promptlabel.pipeline.trying import try_aside
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, Trace
@@ -133,8 +134,9 @@ class _Material:
     @classmethod
     def of(cls, workspace: Workspace, task: Task) -> _Material:
         """The task's material; with too little gold, what most of its rules say stands for it."""
-        traces = list(workspace.store.traces())
-        table = workspace.store.vote_table(task.name, task.labels)
+        require_single(task, "suggest")
+        traces = list(traces_of(workspace, task))
+        table = vote_table(workspace, task)
         labels, source = _gold_labels(workspace, task, traces), "gold"
         if (labels >= 0).sum() < LEAST_LABELS:
             labels, source = _majority(table, len(task.labels)), "majority"

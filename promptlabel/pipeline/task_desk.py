@@ -12,6 +12,7 @@ from typing import Literal
 from promptlabel.errors import InputError
 from promptlabel.pipeline.other_pages import OtherPages
 from promptlabel.pipeline.revealing import Opinions, Reveal
+from promptlabel.pipeline.tables import known_label
 from promptlabel.records import Pick, ReviewAction, ReviewEvent, Trace
 from promptlabel.review.adjudication import PROBE, Conflict, conflicts, decide
 from promptlabel.review.history import History
@@ -87,6 +88,7 @@ class TaskDesk:
         """Nothing; the queue is the one stored now, and who leases a trace of it leases it still."""
         picks, opinions = self._store.queue(self._task.name), Opinions(self._store, self._task.name)
         with self._lock:
+            self._history = History(self._store.reviews(self._task.name))
             queue, probes = self._queue, self._probes
             self._take_queue(picks, opinions)
             self._queue.inherit(queue)
@@ -223,9 +225,10 @@ class TaskDesk:
     def _label(self, submission: Submission) -> str | None:
         if submission.action not in ("label", "change", "adjudicate"):
             return None
-        if submission.label not in self._task.labels:
+        label = known_label(self._task, submission.label or "")
+        if label is None:
             raise InputError(f"task {self._task.name} has no label {submission.label}")
-        return submission.label
+        return label
 
     def _changes_something(self, reviewer: str, trace_id: str, submission: Submission) -> bool:
         own = self._standing(trace_id, reviewer)

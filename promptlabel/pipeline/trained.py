@@ -24,6 +24,11 @@ def trained_repeats(workspace: Workspace, task: str, traces: Sequence[Trace]) ->
     return repeated_in(traces, _trained(workspace, task)) if traces else {}
 
 
+def trained_ids(workspace: Workspace, task: str) -> frozenset[str]:
+    """The traces of all exports for training."""
+    return frozenset(name for export in _exports(workspace, task).values() for name in export["traces"])
+
+
 def _trained(workspace: Workspace, task: str) -> Iterator[tuple[Trace, str]]:
     places = {
         name: f"row {name} of {Path(path).name}, exported for training"

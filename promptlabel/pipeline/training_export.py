@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,12 +16,16 @@ from promptlabel.errors import StoppedError
 from promptlabel.evals.freezing import Refusal
 from promptlabel.pipeline.files import write_jsonl
 from promptlabel.pipeline.lineage import Lineage, path_in, remember_export
+from promptlabel.pipeline.refusing import remember_refusals
 from promptlabel.pipeline.trained import remember_trained
+from promptlabel.pipeline.training_checks import Checks, RowSample
 from promptlabel.pipeline.training_labels import TrainingSource
+from promptlabel.pipeline.training_survey import Reweighting
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
 from promptlabel.training.provenance import ExportRecord, Origin, missing_reviews
+from promptlabel.training.sft import why_not_repeated
 
 Item = TypeVar("Item")
 
@@ -44,6 +48,10 @@ class TrainingExport:
 
     workspace: Workspace
     lineage: Lineage
+    reweight: bool = False
+    keep: str | None = None
+    checks: list[Checks] = field(default_factory=list)
+    reweighted: list[Reweighting] = field(default_factory=list)
     refused: list[tuple[str, Refusal]] = field(default_factory=list)
     set_aside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _origins: set[Origin] = field(default_factory=set)
@@ -52,18 +60,44 @@ class TrainingExport:
     def __post_init__(self) -> None:
         self._digest = sha256()
 
-    def rows(self, task: Task) -> Iterator[TrainingRow]:
-        """The task's training rows, streamed."""
-        source, refused = TrainingSource(self.workspace, task, self.lineage), list[Refusal]()
-        written = self._written.setdefault(task.name, _Written())
+    def rows(
+        self, task: Task, refusal: Callable[[TrainingRow], Refusal | None] = lambda _: None
+    ) -> Iterator[TrainingRow]:
+        """The task's training rows, streamed; `refusal` says of one that passed the guards why it is unfit."""
+        source = TrainingSource(self.workspace, task, self.lineage, self.reweight)
         self.set_aside |= source.set_aside
         self._origins.update(source.origins)
-        for row in source.rows(refused):
+        refused: list[Refusal] = []
+        fit = self._fit(source.rows(refused), refusal, refused)
+        yield from self._noted(task, fit)
+        self.refused += [(task.name, one) for one in refused]
+        reweighted = source.reweighting()
+        self.reweighted += [reweighted] if reweighted else []
+
+    def _fit(
+        self,
+        rows: Iterable[TrainingRow],
+        refusal: Callable[[TrainingRow], Refusal | None],
+        refused: list[Refusal],
+    ) -> Iterator[TrainingRow]:
+        """The rows but for the unfit; where conversations of one label are to be repeated, these."""
+        for row in rows:
+            reason = why_not_repeated(row, self.keep) if self.keep else None
+            unfit = Refusal(row.trace.trace_id, reason) if reason else refusal(row)
+            if unfit is None:
+                yield row
+            else:
+                refused.append(unfit)
+
+    def _noted(self, task: Task, rows: Iterable[TrainingRow]) -> Iterator[TrainingRow]:
+        written, sample = self._written.setdefault(task.name, _Written()), RowSample(task.name)
+        for row in rows:
             written.ids.append(row.trace.trace_id)
             written.human += row.is_human
             self._digest.update(orjson.dumps([task.name, row.trace.trace_id, dict(row.probs)]))
+            sample.add(row)
             yield row
-        self.refused += [(task.name, one) for one in refused]
+        self.checks.append(sample.checks())
 
     def ending_well(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items; after the last, before anything is in its place, the share of human labels is looked at.
@@ -81,6 +115,8 @@ class TrainingExport:
         """The record of the export, remembered; what was refused is listed beside it."""
         for task, one in self._written.items():
             remember_trained(self.workspace, task, path, one.ids)
+            mine = (refusal for name, refusal in self.refused if name == task)
+            remember_refusals(self.workspace, task, "export", mine)
         record = self._record(path)
         remember_export(self.workspace, record, self.lineage)
         _list_refused(path, self.refused)
@@ -108,6 +144,7 @@ class TrainingExport:
             human=sum(one.human for one in self._written.values()),
             refused=dict(Counter(one.reason for _, one in self.refused)),
             set_aside=self.set_aside,
+            figures=self.checks[0].figures if len(self.checks) == 1 else {},
         )
 
 

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from promptlabel.evals.duplicates import BATCH
 from promptlabel.evals.freezing import Refusal
 from promptlabel.evals.versions import EvalVersion, read_versions
-from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.export_rows import posteriors
-from promptlabel.pipeline.fit import balance_of, drawn_at_random, gold_column, texts_for
+from promptlabel.pipeline.fit import (
+    chosen_of,
+    drawn_at_random,
+    fit_sets,
+    gold_column,
+    gold_sets,
+    model_of,
+    texts_for,
+)
 from promptlabel.pipeline.judging import fitted_method
 from promptlabel.pipeline.lineage import Lineage
+from promptlabel.pipeline.tables import spoken_table, vote_table
+from promptlabel.pipeline.training_survey import Reweighting, Survey
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import ABSTAIN
+from promptlabel.records import ABSTAIN, Event
 from promptlabel.review.adjudication import Decision, decide
 from promptlabel.rules.loading import Task
-from promptlabel.store.contract import PosteriorTable, VoteTable
+from promptlabel.store.contract import LabelVotes, PosteriorTable, VoteTable
+from promptlabel.traces.asof import knowable
 from promptlabel.training.export import Labels, TrainingRow, training_rows
-from promptlabel.training.guard import EvalOverlap
+from promptlabel.training.guard import OVER_QUOTA, EvalOverlap
 from promptlabel.training.provenance import Origin
 
 Mask = npt.NDArray[np.bool_]
@@ -35,15 +48,64 @@ class TrainingSource:
     workspace: Workspace
     task: Task
     lineage: Lineage
+    reweight: bool = False
 
     def rows(self, refused: list[Refusal]) -> Iterator[TrainingRow]:
         """The training rows, streamed; what may not be trained on is added to `refused`."""
-        traces, overlap = self.workspace.store.traces(), EvalOverlap.of(frozen_versions(self.workspace))
-        for item in training_rows(traces, self.labels, overlap, self.task.spec.holdout_after):
-            if isinstance(item, Refusal):
-                refused.append(item)
+        for row in self._as_of_prediction(self._within_quota()):
+            if isinstance(row, Refusal):
+                refused.append(row)
+            elif self.reweight:
+                name = row.trace.trace_id
+                weight = row.weight * self._weights[name]
+                yield replace(row, weight=weight, propensity=self.survey.propensity[name])
             else:
-                yield item
+                yield row
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The first pass, for quotas and weights."""
+        return Survey.of(self.workspace.store.traces(), self._found())
+
+    def reweighting(self) -> Reweighting | None:
+        """What became of the weights, None where none were asked for."""
+        if not self.reweight:
+            return None
+        decided = self._decisions.values()
+        return self.survey.reweighting(self.task.name, self.task.labels, decided, self._voters)
+
+    @cached_property
+    def _weights(self) -> Mapping[str, float]:
+        return self.survey.weight_of()
+
+    @cached_property
+    def _overlap(self) -> EvalOverlap:
+        return EvalOverlap.of(frozen_versions(self.workspace))
+
+    def _found(self) -> Iterator[TrainingRow | Refusal]:
+        traces = self.workspace.store.traces()
+        return training_rows(traces, self.labels, self._overlap, self.task.spec.holdout_after)
+
+    def _within_quota(self) -> Iterator[TrainingRow | Refusal]:
+        most = self.workspace.project.settings.training.most
+        full = self.survey.over_quota(most, self.task.name) if most else frozenset[str]()
+        for item in self._found():
+            over = isinstance(item, TrainingRow) and item.trace.trace_id in full
+            yield Refusal(item.trace.trace_id, OVER_QUOTA) if over and isinstance(item, TrainingRow) else item
+
+    def _as_of_prediction(self, items: Iterator[TrainingRow | Refusal]) -> Iterator[TrainingRow | Refusal]:
+        """The items, rows with what was knowable when a model must know; events are read for many at once."""
+        while batch := list(islice(items, BATCH)):
+            names = [item.trace.trace_id for item in batch if isinstance(item, TrainingRow)]
+            events: dict[str, list[Event]] = {}
+            for event in self.workspace.store.events(names) if names else ():
+                events.setdefault(event.trace_id, []).append(event)
+            for item in batch:
+                yield item if isinstance(item, Refusal) else self._knowable(item, events)
+
+    def _knowable(self, row: TrainingRow, events: Mapping[str, Sequence[Event]]) -> TrainingRow:
+        found = knowable(row.trace, events.get(row.trace.trace_id, ()), self.task.spec.predict_at)
+        return replace(row, trace=found.trace, predicted_at=found.at, features=found.features)
 
     @cached_property
     def set_aside(self) -> Mapping[str, tuple[str, ...]]:
@@ -59,8 +121,14 @@ class TrainingSource:
 
     @cached_property
     def table(self) -> VoteTable:
-        """All current votes."""
-        return self.workspace.store.vote_table(self.task.name, self.task.labels)
+        """All current votes; where several labels may apply, whether each rule has said anything of the trace."""
+        if self.task.spec.kind == "several":
+            return spoken_table(self._label_votes)
+        return vote_table(self.workspace, self.task)
+
+    @cached_property
+    def _label_votes(self) -> LabelVotes:
+        return self.workspace.store.label_votes(self.task.name, self.task.labels)
 
     @cached_property
     def labels(self) -> Labels:
@@ -68,14 +136,19 @@ class TrainingSource:
         fitted = self.workspace.store.posteriors(self.task.name)
         if fitted is not None and self._own.any():
             fitted = self._refitted(fitted)
+        hours = self.task.spec.matures_after_hours
         return Labels(
             task=self.task.name,
             names=tuple(self.task.labels),
-            posteriors={posterior.trace_id: posterior for posterior in posteriors(fitted)},
+            posteriors={
+                posterior.trace_id: posterior for posterior in posteriors(fitted, self.task.spec.kind)
+            },
             fitted_at=fitted.fitted_at if fitted else None,
             decisions=self._decisions,
             voters=self._voters,
             recycled=self._recycled,
+            kind=self.task.spec.kind,
+            matures_after=timedelta(hours=hours) if hours else None,
         )
 
     @cached_property
@@ -120,22 +193,36 @@ class TrainingSource:
         votes = self.table.votes[:, ~self._own]
         if not (votes >= 0).any():
             return replace(fitted, trace_ids=(), probs=fitted.probs[:0])
+        if self.task.spec.kind == "several":
+            return self._refitted_sets(fitted)
         gold, soft, method = self._unled_gold(), self._soft(), fitted_method(fitted)
-        text = texts_for(self.workspace, method, gold)
-        model = LabelModel(len(self.task.labels), method=method, class_balance=balance_of(self.task))
-        random = drawn_at_random(self.workspace, self.task, self.table)
+        text = texts_for(self.workspace, self.task, method, gold)
+        model = model_of(self.task, method)
+        random = drawn_at_random(self.workspace, self.task, self.table.trace_ids)
         model.fit(votes, gold=gold, text=text, soft=soft, random=random)
         probs = model.predict_proba(votes, text=text, soft=soft)
         return replace(fitted, trace_ids=self.table.trace_ids, probs=probs, chosen=model.chosen)
 
+    def _refitted_sets(self, fitted: PosteriorTable) -> PosteriorTable:
+        kept = replace(self._label_votes, applies=self._label_votes.applies[:, ~self._own])
+        gold = gold_sets(self.workspace, self.task, kept.trace_ids)
+        gold[self._led] = ABSTAIN
+        model, probs = fit_sets(self.workspace, self.task, fitted_method(fitted), kept, gold)
+        return replace(fitted, trace_ids=kept.trace_ids, probs=probs, chosen=chosen_of(model))
+
     def _unled_gold(self) -> npt.NDArray[np.int64]:
         """Gold for the label model without decisions after which a vote that is set aside was seen."""
-        gold = gold_column(self.workspace, self.task, self.table)
-        led = [
-            name in self._recycled and name in self._decisions and not self._decisions[name].blind
-            for name in self.table.trace_ids
-        ]
-        return np.where(led, ABSTAIN, gold)
+        return np.where(self._led, ABSTAIN, gold_column(self.workspace, self.task, self.table))
+
+    @cached_property
+    def _led(self) -> Mask:
+        return np.array(
+            [
+                name in self._recycled and name in self._decisions and not self._decisions[name].blind
+                for name in self.table.trace_ids
+            ],
+            dtype=bool,
+        )
 
     def _soft(self) -> dict[int, npt.NDArray[np.float64]]:
         kept = np.flatnonzero(~self._own).tolist()

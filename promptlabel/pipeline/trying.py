@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from promptlabel.label_sets import applying, set_name
 from promptlabel.pipeline.asking import Asking, Wanted, askings, connect_models, render
 from promptlabel.pipeline.calibrating import calibrated, is_read_together
 from promptlabel.pipeline.casting import code_votes, request_digest
@@ -20,6 +21,8 @@ from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import CODE_MODEL, Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.trace_values import EXAMPLE_ID, example_trace
+
+Heard: TypeAlias = Callable[[Vote], None]
 
 EXAMPLES_OF: Final = "examples of "
 """Prefix of the task name under which answers to a rule's own examples are kept, out of the way of votes."""
@@ -60,14 +63,22 @@ class Tried:
     sent: Sent = field(default_factory=Sent)
 
 
-def try_rule(workspace: Workspace, task: Task, rule: PromptRule | CodeRule, traces: Sequence[Trace]) -> Tried:
+def try_rule(
+    workspace: Workspace,
+    task: Task,
+    rule: PromptRule | CodeRule,
+    traces: Sequence[Trace],
+    heard: Heard | None = None,
+) -> Tried:
     """The votes of a rule of the task, which may be a draft of it, as `vote` would cast them.
+
+    `heard` is told of each answer of a model as it comes, before all of them are read together.
 
     Raises:
         InputError: a model cannot decode as the rule asks.
     """
     if isinstance(rule, PromptRule):
-        return run_on_loop(_try_prompt(workspace, task, rule, traces))
+        return run_on_loop(_try_prompt(workspace, task, rule, traces, heard))
     return _try_code(workspace, task, rule, traces)
 
 
@@ -101,7 +112,7 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
     examples = rule.spec.examples
     said = rule.labels_of([replace(example_trace(example), trace_id=EXAMPLE_ID) for example in examples])
     return [
-        _code_example(number, example.vote, label)
+        _code_example(number, rule.task_spec.named(example.vote), label)
         for number, (example, label) in enumerate(zip(examples, said, strict=True), start=1)
     ]
 
@@ -109,7 +120,8 @@ def code_examples(rule: CodeRule) -> list[ExampleRow]:
 def _code_example(number: int, expected: str, said: object) -> ExampleRow:
     if isinstance(said, Exception):
         return ExampleRow(number, CODE_MODEL, expected, None, "error", passed=False)
-    label = said if isinstance(said, str) else None
+    label = set_name(applying(said), tuple(said)) if isinstance(said, Mapping) else said
+    label = label if isinstance(label, str) else None
     status: Status = "abstain" if label is None else "vote"
     return ExampleRow(number, CODE_MODEL, expected, label, status, expected == (label or status))
 
@@ -120,21 +132,27 @@ def _code_example(number: int, expected: str, said: object) -> ExampleRow:
 class _Collected(Progress):
     """Keeps every vote as it is cast."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Heard | None = None) -> None:
         super().__init__()
         self.votes: dict[str, Vote] = {}
+        self._heard = heard
 
     def cast(self, vote: Vote) -> None:
         """Nothing; the vote is kept."""
         self.votes[vote.key] = vote
+        if self._heard is not None:
+            self._heard(vote)
 
 
-async def _try_prompt(workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace]) -> Tried:
+async def _try_prompt(
+    workspace: Workspace, task: Task, rule: PromptRule, traces: Sequence[Trace], heard: Heard | None
+) -> Tried:
     asked = _askings(workspace, task, rule)
     cells = {asking.rule.model: _Cells.of(asking, traces) for asking in asked}
     votes, sent = await _ask(
         workspace,
         {model: Questions(own.asking.client, [[*own.traces, *own.examples]]) for model, own in cells.items()},
+        heard,
     )
     read = {model: own.calibrated(workspace, task, votes) for model, own in cells.items()}
     return Tried(
@@ -150,9 +168,11 @@ def _askings(workspace: Workspace, task: Task, rule: PromptRule) -> list[Asking]
     return askings(alone, workspace.project.settings.models, clients)
 
 
-async def _ask(workspace: Workspace, questions: Mapping[str, Questions]) -> tuple[dict[str, Vote], Sent]:
+async def _ask(
+    workspace: Workspace, questions: Mapping[str, Questions], heard: Heard | None = None
+) -> tuple[dict[str, Vote], Sent]:
     """The votes by key, and what was sent for them; what was answered before costs nothing, and the budget holds."""
-    collected = _Collected()
+    collected = _Collected(heard)
     writer = VoteWriter(workspace.store, collected)
     with workspace.store.hold(SENDING):
         sent = await send_all(workspace, questions, writer)
@@ -195,10 +215,13 @@ class _Cells:
 
     def example_rows(self, votes: Mapping[str, Vote]) -> list[ExampleRow]:
         """A row for each answered example."""
-        shown = [cell for cell in self.examples if cell.sample == 0]
+        shown, named = (
+            [cell for cell in self.examples if cell.sample == 0],
+            self.asking.prompt.task_spec.named,
+        )
         numbered = enumerate(zip(shown, self.asking.prompt.spec.examples, strict=True), start=1)
         return [
-            _example_row(number, self.asking.rule.model, example.vote, votes[cell.key])
+            _example_row(number, self.asking.rule.model, named(example.vote), votes[cell.key])
             for number, (cell, example) in numbered
             if cell.key in votes
         ]

@@ -188,7 +188,7 @@ def _questions(
     workspace: Workspace, asked: Sequence[Asking], limit: int | None, batches: BatchRun
 ) -> dict[str, Questions]:
     chunks = {
-        name: interleaved([wanted(workspace.store, asking, limit) for asking in group])
+        name: interleaved([wanted(workspace, asking, limit) for asking in group])
         for name, group in by_model(asked).items()
     }
     return {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,7 @@ from promptlabel.rules.declarative import DeclarativeRule
 from promptlabel.rules.loading import RULE_NAME, Task, read_partials, rule_files, task_folders
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.rule_file import read_rule_text, read_task
+from promptlabel.settings import Project
 from promptlabel.strict_yaml import read_text
 
 ENDINGS: Final = (".yaml", ".jinja")
@@ -100,17 +102,22 @@ class Trial:
 
 
 class Bench:
-    """The rules of a project's tasks over one store; may be used from many threads."""
+    """The rules of a project's tasks; may be used from many threads.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._secret = project_secret(workspace.project)
+    Args:
+        project: whose rules are written.
+        opened: opens its store, while a draft is tried and no longer: other verbs need it meanwhile.
+    """
+
+    def __init__(self, project: Project, opened: Callable[[], AbstractContextManager[Workspace]]) -> None:
+        self._project, self._opened = project, opened
+        self._secret = project_secret(project)
         self._trying = Lock()
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]:
         """The rule files of each task, in order of name."""
-        folders = task_folders(self._workspace.project.rules)
+        folders = task_folders(self._project.rules)
         return {name: [path.name for path in rule_files(folder)] for name, folder in folders.items()}
 
     def read(self, task: str, file: str) -> RuleFile:
@@ -138,8 +145,8 @@ class Bench:
         task, rule, faults = self._parsed(draft)
         if task is None or rule is None or faults:
             raise InputError(faults)
-        with self._trying:
-            return self._trial(task, rule, min(count, MOST_TRACES))
+        with self._trying, self._opened() as workspace:
+            return self._trial(workspace, task, rule, min(count, MOST_TRACES))
 
     def save(self, draft: Draft, version: str | None) -> RuleFile:
         """The file as saved, whole or not at all; a draft with faults is saved too, as an editor would.
@@ -160,7 +167,7 @@ class Bench:
         return RuleFile(draft.task, draft.file, draft.text, _version(draft.text))
 
     def _path(self, task: str, file: str) -> Path:
-        folder = task_folders(self._workspace.project.rules).get(task)
+        folder = task_folders(self._project.rules).get(task)
         if folder is None:
             raise InputError(Fault(f"no task is named '{task}'"))
         stem, ending = Path(file).stem, Path(file).suffix
@@ -189,15 +196,16 @@ class Bench:
         path = self._path(draft.task, draft.file)
         spec, faults = read_task(path.parent / "task.yaml")
         partials, found = read_partials(path.parent)
-        models = self._workspace.project.settings.models
+        models = self._project.settings.models
         rule, of_rule = read_rule_text(draft.text, path, spec, models, partials)
         task = None if spec is None else Task(spec, (), ())
         if isinstance(rule, PromptRule) and task is not None:
             (rule,) = Task(task.spec, (rule,), ()).with_secret(self._secret).prompts
         return task, rule, [*faults, *found, *of_rule]
 
-    def _trial(self, task: Task, rule: PromptRule | DeclarativeRule, count: int) -> Trial:
-        workspace = self._workspace
+    def _trial(
+        self, workspace: Workspace, task: Task, rule: PromptRule | DeclarativeRule, count: int
+    ) -> Trial:
         gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
         traces = some_traces(workspace, list(gold), count)
         tried = try_rule(workspace, task, rule, traces)

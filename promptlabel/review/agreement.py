@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.records import ABSTAIN, ReviewEvent
+from promptlabel.review.adjudication import PROBE
 
 Counts = npt.NDArray[np.float64]
 
@@ -60,15 +61,30 @@ def ratings_of(
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """Reviewers, and int ``[traces, reviewers]`` of the first label each gave blind, -1 for none.
 
-    Undone and changed labels count as first given: agreement measures judgement, not what was settled.
+    Undone and changed labels count as first given: agreement measures judgement, not what was settled. Probes are
+    left out: they are traces on which people agree.
     """
-    given = [event for event in events if event.action == "label" and event.blind and event.label in labels]
+    given = [event for event in first_blind_labels(events) if event.label in labels and event.lane != PROBE]
     reviewers = tuple(sorted({event.reviewer for event in given}))
     rows = {trace_id: row for row, trace_id in enumerate(dict.fromkeys(event.trace_id for event in given))}
     ratings = np.full((len(rows), len(reviewers)), ABSTAIN, dtype=np.int64)
-    for event in reversed(given):
+    for event in given:
         ratings[rows[event.trace_id], reviewers.index(event.reviewer)] = labels.index(event.label or "")
     return reviewers, ratings
+
+
+def first_blind_labels(events: Sequence[ReviewEvent]) -> tuple[ReviewEvent, ...]:
+    """The first label that each reviewer gave blind to each trace, in order."""
+    first: dict[tuple[str, str], ReviewEvent] = {}
+    for event in events:
+        if event.action == "label" and event.blind:
+            first.setdefault((event.trace_id, event.reviewer), event)
+    return tuple(first.values())
+
+
+def one_against_rest(ratings: npt.NDArray[np.int64], label: int) -> npt.NDArray[np.int64]:
+    """The same ratings as whether they are that label, 1 or 0, and -1 for none."""
+    return np.where(ratings == ABSTAIN, ABSTAIN, (ratings == label).astype(np.int64))
 
 
 def label_counts(ratings: npt.NDArray[np.int64], n_classes: int) -> Counts:

@@ -32,7 +32,7 @@ def random_sample(numbers: Floats, rate: float) -> Mask:
 
 def sample_probability(population: int, rate: float) -> float:
     """The exact probability with which `random_sample` takes any one of `population` traces."""
-    return rate + _nobody(population, rate) / population
+    return rate + _nobody(population, rate) / max(population, 1)
 
 
 def inclusion_probability(rank: Floats, population: int, budget: int, rate: float) -> Floats:
@@ -50,7 +50,7 @@ def inclusion_probability(rank: Floats, population: int, budget: int, rate: floa
     behind, room = population - r, budget - r
     nobody = _nobody(population, rate)
     enough_room = (1 - rate) * binom.cdf(room, behind, rate) - nobody * (room >= 0)
-    one_drawn = nobody * ((r - 1) * (room >= 0) + behind * (room >= 1)) / population
+    one_drawn = nobody * ((r - 1) * (room >= 0) + behind * (room >= 1)) / max(population, 1)
     by_rank: Floats = np.where(ranked, enough_room + one_drawn, 0.0)
     return np.clip(sample_probability(population, rate) + by_rank, 0.0, 1.0)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from promptlabel.records import Trace, digest
-from promptlabel.rules.heuristic import HeuristicError, HeuristicKind
+from promptlabel.label_sets import NONE
+from promptlabel.records import ORDER, Trace, digest
+from promptlabel.rules.heuristic import HeuristicError, HeuristicKind, Said
 from promptlabel.rules.parts import text_of
 from promptlabel.rules.rule_expressions import signal_condition
 from promptlabel.rules.spec import DeclarativeSpec, TaskSpec
@@ -23,7 +24,10 @@ Matches: TypeAlias = list[list[bool]]
 
 @dataclass(frozen=True, eq=False)
 class DeclarativeRule:
-    """A checked rule that votes for the label whose condition holds, and abstains where none or several do."""
+    """A checked rule that votes for the label whose condition holds, and abstains where none or several do.
+
+    Where several labels may apply it votes for all whose conditions hold, and says nothing of the others.
+    """
 
     name: str
     spec: DeclarativeSpec
@@ -50,9 +54,11 @@ class DeclarativeRule:
         meaning: list[object] = [self.spec.way, list(self.spec.conditions.items())]
         meaning.append([self.spec.inputs.way, self.spec.inputs.argument])
         meaning.append(None if self._when is None else self._when.meaning)
+        if self.task_spec.kind == "several":
+            meaning.append(self.task_spec.kind)
         return digest(meaning)
 
-    def labels_of(self, traces: Sequence[Trace]) -> list[str | HeuristicError | None]:
+    def labels_of(self, traces: Sequence[Trace]) -> list[Said]:
         """For each trace the label, None where the rule abstains, or what went wrong there."""
         applying = [self._applies(trace) for trace in traces]
         asked = [trace for trace, applies in zip(traces, applying, strict=True) if applies is True]
@@ -60,13 +66,16 @@ class DeclarativeRule:
             matches = iter(self._matches(asked) if asked else [])
         except ValueError as error:
             return [HeuristicError(self.name, trace.trace_id, str(error)) for trace in traces]
-        return [self._label(next(matches)) if applies is True else (applies or None) for applies in applying]
+        said = self._set if self.task_spec.kind == "several" else self._label
+        return [said(next(matches)) if applies is True else (applies or None) for applies in applying]
 
     @cached_property
     def _when(self) -> Condition | None:
         return None if self.spec.when is None else Condition(self.spec.when)
 
     def _applies(self, trace: Trace) -> bool | HeuristicError:
+        if self.task_spec.kind == "pairwise" and len(trace.outputs) != len(ORDER):
+            return False
         if self._when is None:
             return True
         try:
@@ -96,6 +105,13 @@ class DeclarativeRule:
         """The label that the conditions which hold agree on."""
         said = {owner for owner, found in zip(self._owners, matched, strict=True) if found}
         return said.pop() if len(said) == 1 else None
+
+    def _set(self, matched: Sequence[bool]) -> dict[str, float] | None:
+        """Where several labels may apply, those whose conditions hold; ``none`` denies all that it is not beside."""
+        said = {owner for owner, found in zip(self._owners, matched, strict=True) if found}
+        if NONE in said:
+            return dict.fromkeys(self.task_spec.labels, 0.0) if said == {NONE} else None
+        return {label: 1.0 for label in self.task_spec.labels if label in said} or None
 
 
 def _by_keyword(rule: DeclarativeRule) -> Callable[[Sequence[Trace]], Matches]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, TypeGuard, overload
 
 from promptlabel.errors import PromptlabelError, nearest
+from promptlabel.label_sets import NONE
 from promptlabel.records import ABSTAIN, Trace, digest
 from promptlabel.rules.code_meaning import constant_meaning, function_meaning
 
@@ -72,6 +73,10 @@ def heuristic(
     return mark if function is None else mark(function)
 
 
+Said: TypeAlias = str | Mapping[str, float] | HeuristicError | None
+"""What a rule without a model says of a trace."""
+
+
 class CodeRule(Protocol):
     """A rule that decides without a model."""
 
@@ -100,8 +105,11 @@ class CodeRule(Protocol):
         """The digest of what decides."""
         ...
 
-    def labels_of(self, traces: Sequence[Trace]) -> Sequence[str | HeuristicError | None]:
-        """For each trace the label, None where the rule abstains, or what went wrong there."""
+    def labels_of(self, traces: Sequence[Trace]) -> Sequence[Said]:
+        """For each trace the label, None where the rule abstains, or what went wrong there.
+
+        Where several labels may apply, of each label that the rule speaks of whether it does.
+        """
         ...
 
 
@@ -127,11 +135,17 @@ def is_snorkel_function(value: object) -> TypeGuard[SnorkelFunction]:
 
 @dataclass(frozen=True, eq=False)
 class Heuristic:
-    """A code rule of a task."""
+    """A code rule of a task.
+
+    Attributes:
+        is_set: whether several labels may apply. The function then returns those that do, as a name or a list of names,
+            and says nothing of the others; or a mapping from labels to True and False; or ``"none"``, none of them.
+    """
 
     task: str
     labels: tuple[str, ...]
     source: HeuristicFunction | SnorkelFunction
+    is_set: bool = False
 
     @property
     def name(self) -> str:
@@ -158,12 +172,13 @@ class Heuristic:
             OSError: the source of the function cannot be found.
         """
         if isinstance(self.source, HeuristicFunction):
-            return digest(function_meaning(self.source.function))
+            meaning = function_meaning(self.source.function)
+            return digest([meaning, self.labels, "several"] if self.is_set else meaning)
         function, resources = self.source._f, self.source._resources  # noqa: SLF001  (Snorkel has no public names for them)
         return digest([function_meaning(function), constant_meaning(resources), self.labels])
 
-    def label(self, trace: Trace) -> str | None:
-        """The label of a trace, or None where the rule abstains.
+    def label(self, trace: Trace) -> str | Mapping[str, float] | None:
+        """The label of a trace, or None where the rule abstains; where several may apply, whether each does.
 
         Raises:
             HeuristicError: the function raised, or returned something that is not a label of the task.
@@ -172,15 +187,17 @@ class Heuristic:
             said = self.source(trace)
         except Exception as error:  # the function is a user's: whatever it raises fails this cell
             raise HeuristicError(self.name, trace.trace_id, f"{type(error).__name__}: {error}") from error
+        if self.is_set:
+            return self._set_of(said, trace)
         if said is None or (isinstance(said, str) and said in self._known):
             return said
         return self._label_of_index(said, trace)
 
-    def labels_of(self, traces: Sequence[Trace]) -> list[str | HeuristicError | None]:
+    def labels_of(self, traces: Sequence[Trace]) -> list[Said]:
         """For each trace the label, None where the rule abstains, or what went wrong there."""
         return [self._label_or_error(trace) for trace in traces]
 
-    def _label_or_error(self, trace: Trace) -> str | HeuristicError | None:
+    def _label_or_error(self, trace: Trace) -> Said:
         try:
             return self.label(trace)
         except HeuristicError as error:
@@ -189,6 +206,27 @@ class Heuristic:
     @cached_property
     def _known(self) -> frozenset[str]:
         return frozenset(self.labels)
+
+    def _set_of(self, said: object, trace: Trace) -> dict[str, float] | None:
+        """Of each label that the function spoke of, whether it applies."""
+        if said is None or (isinstance(said, Sized) and not len(said)):
+            return None
+        if isinstance(said, str) and said == NONE:
+            return dict.fromkeys(self.labels, 0.0)
+        if not isinstance(said, Collection):
+            raise HeuristicError(
+                self.name, trace.trace_id, f"{said!r} is no label, list of labels or mapping of them"
+            )
+        named = (
+            said
+            if isinstance(said, Mapping)
+            else dict.fromkeys([said] if isinstance(said, str) else said, True)
+        )
+        for label in named:
+            if label not in self._known:
+                hint = nearest(str(label), self.labels)
+                raise HeuristicError(self.name, trace.trace_id, f"{label!r} is not a label{hint}")
+        return {label: float(bool(named[label])) for label in self.labels if label in named}
 
     def _label_of_index(self, said: object, trace: Trace) -> str | None:
         """The label behind what a Snorkel function returned; of our own functions no number is taken."""

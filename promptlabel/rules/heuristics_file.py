@@ -11,17 +11,18 @@ from pathlib import Path
 from types import ModuleType
 
 from promptlabel.errors import Fault, InputError, nearest
+from promptlabel.label_sets import NONE
 from promptlabel.rules.heuristic import Heuristic, HeuristicFunction, SnorkelFunction, is_snorkel_function
 from promptlabel.strict_yaml import read_text
 
 
 def load_heuristics(
-    path: Path, task: str, labels: Sequence[str] | None
+    path: Path, task: str, labels: Sequence[str] | None, *, is_set: bool = False
 ) -> tuple[list[Heuristic], list[Fault]]:
     """The rules of a `heuristics.py` in the order they are defined, and what is wrong with the file.
 
     The file is trusted code and is run. Nothing is written beside it and `sys.path` stays as it is.
-    Without labels (their file is faulty) what the functions return is not checked.
+    Without labels (their file is faulty) what the functions return is not checked. With `is_set` several may apply.
     """
     try:
         text = read_text(path)
@@ -31,9 +32,12 @@ def load_heuristics(
         return [], list(error.faults)
     except (Exception, SystemExit) as error:  # noqa: BLE001  the file is a user's program and may raise anything
         return [], [_import_fault(error, path)]
-    rules = [Heuristic(task, tuple(labels or ()), source) for source in _sources(module)]
+    rules = [Heuristic(task, tuple(labels or ()), source, is_set) for source in _sources(module)]
     faults = [*_repeated_names(tree, path), *_lost_sources(rules, path)]
-    return rules, [*faults, *(_unknown_labels(tree, path, labels) if labels else ())]
+    return rules, [
+        *faults,
+        *(_unknown_labels(tree, path, [*labels, *([NONE] if is_set else [])]) if labels else ()),
+    ]
 
 
 class _TextLoader(importlib.abc.ExecutionLoader):

@@ -174,7 +174,8 @@ def _read_heuristics_of(folder: Path, spec: TaskSpec | None) -> tuple[list[Heuri
     path = folder / HEURISTICS_FILE
     if not path.is_file():
         return [], []
-    return load_heuristics(path, folder.name, tuple(spec.labels) if spec else None)
+    is_set = spec is not None and spec.kind == "several"
+    return load_heuristics(path, folder.name, tuple(spec.labels) if spec else None, is_set=is_set)
 
 
 def rule_files(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from promptlabel.errors import PromptlabelError
-from promptlabel.label_sets import set_members, set_name
+from promptlabel.label_sets import set_members
 from promptlabel.records import ORDER, Decode, JsonValue, Question, SetQuestion, Shot, Trace, digest
 from promptlabel.redaction import redacted
 from promptlabel.rules.choices import Shots
@@ -65,9 +65,7 @@ class PromptRule:
     def answers(self) -> Mapping[str, str | None]:
         """Each admitted answer and the label it stands for, None where it abstains, in the order asked."""
         answers = self.spec.answers_for(self.task_spec.labels)
-        if self.task_spec.kind != "several":
-            return answers
-        return {answer: said and set_name(set_members(said), self.labels) for answer, said in answers.items()}
+        return {answer: said and self.task_spec.named(said) for answer, said in answers.items()}
 
     @cached_property
     def asks_for_a_set(self) -> bool:
@@ -260,8 +258,8 @@ class PromptRule:
             ValueError: none does.
         """
         if self.asks_for_a_set:
-            return vote
-        wanted = None if vote == ABSTAIN_ANSWER else vote
+            return self.task_spec.named(vote)
+        wanted = None if vote == ABSTAIN_ANSWER else self.task_spec.named(vote)
         for answer, label in self.answers.items():
             if label == wanted:
                 return answer

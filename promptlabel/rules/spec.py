@@ -19,10 +19,11 @@ from pydantic import (
 )
 
 from promptlabel.errors import nearest
-from promptlabel.label_sets import NONE, SEPARATOR, set_name
+from promptlabel.label_sets import NONE, SEPARATOR, set_members, set_name
 from promptlabel.records import ORDER, Decode, TaskKind
 from promptlabel.rules.choices import Inputs, InputsChoice, Shots, ShotsChoice
 from promptlabel.strict_yaml import Keys, StrictModel
+from promptlabel.traces.asof import PredictAt
 
 ABSTAIN_ANSWER: Final = "abstain"
 """The word that stands for no vote wherever a rule names a label."""
@@ -86,6 +87,8 @@ class TaskSpec(StrictModel):
         class_balance: share of each label among all traces, None where it is not known; summing to one, unless
             several may apply.
         holdout_after: gold of traces from this moment on is never shown to a label model.
+        predict_at: when a model that is trained on the labels must know them.
+        matures_after_hours: how long after a trace its outcomes may still come in.
     """
 
     task: str = Field(min_length=1, description="The name of the task's folder.")
@@ -107,6 +110,12 @@ class TaskSpec(StrictModel):
     )
     holdout_after: Moment | None = Field(
         default=None, description="Gold of traces later than this date teaches nothing: it judges."
+    )
+    predict_at: PredictAt = Field(
+        default="end", description="What training rows may hold: all, up to the first answer, or before it."
+    )
+    matures_after_hours: float | None = Field(
+        default=None, gt=0, strict=False, description="How long after a trace its outcomes may still come in."
     )
 
     @model_validator(mode="before")
@@ -162,6 +171,10 @@ class TaskSpec(StrictModel):
         if abs(total - 1) > _BALANCE_TOLERANCE:
             raise ValueError(f"sums to {total:g}, not 1")
         return {name: balance[name] / total for name in labels}
+
+    def named(self, label: str) -> str:
+        """The label in the one way of writing it: a set in the order of the task's labels, any other as it is."""
+        return set_name(set_members(label), tuple(self.labels)) if self.kind == "several" else label
 
 
 class ExampleMessage(StrictModel):

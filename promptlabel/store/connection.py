@@ -26,6 +26,7 @@ _CONFIGURATION = {
     "lock_configuration": "true",
     "preserve_insertion_order": "false",
     "checkpoint_threshold": "64MB",
+    "memory_limit": "2GB",
 }
 
 _LEAN = {"lock_configuration": "false", "threads": "1"}

@@ -83,8 +83,28 @@ class VoteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelVotes:
+    """The current votes of a task where several labels may apply; row i is `trace_ids[i]`, column j `rules[j]`.
+
+    Attributes:
+        applies: float32 ``[n, m, L]``, the probability that each of `labels` applies, NaN where the rule says nothing.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    rules: tuple[RegisteredRule, ...]
+    trace_ids: tuple[str, ...]
+    applies: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class PosteriorTable:
-    """The last fit of one task; `probs` is float ``[n, K]`` in the order of `labels`, rows sum to one."""
+    """The last fit of one task.
+
+    Attributes:
+        probs: float ``[n, K]`` in the order of `labels`; rows sum to one, but where several labels may apply each is
+            the probability that its label does.
+    """
 
     task: str
     labels: tuple[str, ...]
@@ -207,6 +227,10 @@ class Store(Protocol):
 
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """The current votes as arrays, rows in store order of all traces, samples of one rule merged."""
+        ...
+
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """The current votes on each label, of a task where several may apply; samples of one rule averaged."""
         ...
 
     def count_votes(self, task: str) -> Mapping[tuple[str, str], Mapping[str, int]]:

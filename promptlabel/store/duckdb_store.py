@@ -28,6 +28,7 @@ from promptlabel.store import (
     people_tables,
     replay,
     result_tables,
+    signal_tables,
     trace_tables,
     verifying,
     vote_tables,
@@ -36,11 +37,13 @@ from promptlabel.store.connection import Connection, Row, connect, squeezed, sto
 from promptlabel.store.contract import (
     WHOLE,
     Added,
+    LabelVotes,
     Part,
     PosteriorTable,
     VoteTable,
 )
 from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
+from promptlabel.store.holding import held
 from promptlabel.store.journal import SEGMENT_BYTES, Journal, encode, erase, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
@@ -117,21 +120,21 @@ class DuckDBStore(Reading):
     def add_signals(self, signals: Iterable[tuple[str, Mapping[str, float]]]) -> None:
         """See `Store.add_signals`."""
         rows = [(trace_id, to_json(dict(values))) for trace_id, values in signals]
-        self._writer.do(Work(rows={trace_tables.insert_signals: rows}))
+        self._writer.do(Work(rows={signal_tables.insert_signals: rows}))
 
     def traces_with_new_events(self) -> Sequence[str]:
         """See `Store.traces_with_new_events`."""
         with self._reading().cursor() as cursor, store_errors():
-            trace_tables.stage_outdated(cursor)
+            signal_tables.stage_outdated(cursor)
             return [trace_id for (trace_id,) in cursor.execute(query("traces_with_new_events")).fetchall()]
 
     def update_signals(self) -> int:
         """See `ComputesSignals.update_signals`."""
         with self._reading().cursor() as cursor:
             with store_errors():
-                outdated = trace_tables.stage_signals(cursor)
+                outdated = signal_tables.stage_signals(cursor)
             if outdated:
-                self._writer.do(Work(step=trace_tables.replace_signals, connection=cursor))
+                self._writer.do(Work(step=signal_tables.replace_signals, connection=cursor))
             return outdated
 
     # --- rules and their votes
@@ -171,6 +174,13 @@ class DuckDBStore(Reading):
         with store_errors():
             return vote_arrays.read_vote_table(self._reading(), task, labels)
 
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """See `Store.label_votes`."""
+        from promptlabel.store import vote_arrays
+
+        with store_errors():
+            return vote_arrays.read_label_votes(self._reading(), task, labels)
+
     def drop_dead_letters(self, task: str) -> int:
         """See `Store.drop_dead_letters`."""
         keys = self.dead_keys(task)
@@ -206,9 +216,9 @@ class DuckDBStore(Reading):
         """See `Store.save_state`."""
         self._step(lambda commit: result_tables.save_value(commit, name, value))
 
-    def hold(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002
-        """See `Store.hold`; this store has one owner."""
-        return nullcontext()
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """See `Store.hold`."""
+        return held(self.journal_folder.parent, name)
 
     @contextmanager
     def squeezed(self) -> Iterator[None]:

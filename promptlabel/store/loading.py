@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from promptlabel.store import people_tables, trace_tables, vote_tables
+from promptlabel.store import people_tables, signal_tables, trace_tables, vote_tables
 from promptlabel.store.connection import Row, append
 from promptlabel.store.ledger import Commit
 from promptlabel.store.sql import query
@@ -38,7 +38,7 @@ def _reviews(commit: Commit, rows: Sequence[Row]) -> None:
 LOADS: Final[Mapping[str, Load]] = {
     "traces": _staged("traces", trace_tables.insert_traces),
     "events": _staged("events", trace_tables.insert_events),
-    "signals": trace_tables.insert_signals,
+    "signals": signal_tables.insert_signals,
     "rules": _appended("rules"),
     "cast_votes": vote_tables.insert_votes,
     "attempts": vote_tables.insert_attempts,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from promptlabel.errors import Fault, InputError, MissingExtraError
+from promptlabel.errors import Fault, InputError, MissingExtraError, StoreHeldError
 from promptlabel.settings import CONFIGURATION_FILE, Project
 from promptlabel.store.contract import Store
 
@@ -15,15 +16,28 @@ SHARED = ("postgresql", "postgres")
 def open_store(project: Project, *, lean: bool = False) -> Store:
     """The project's store, made on first use; what the journal has and the store lacks is put back.
 
-    A lean one can be `squeezed`, for long runs that want a few rows at a time.
+    Where a process that lends it has it open, as `review` does, the store is used through that process. A lean one
+    can be `squeezed`, for long runs that want a few rows at a time.
 
     Raises:
         InputError: if the configured store is of a kind that this version does not have, or refuses who asks.
-        StoreHeldError: while another process has it open.
+        StoreHeldError: while another process has it open that does not lend it.
         StoreDamagedError: if it does not hold what was written to it.
         StoreError: if it cannot be reached, read or written, or was written by a newer version.
     """
-    return open_home(project.settings.store, project, lean=lean)
+    try:
+        return open_home(project.settings.store, project, lean=lean)
+    except StoreHeldError as held:
+        try:
+            return _borrowed(project)
+        except OSError:
+            raise held from None
+
+
+def _borrowed(project: Project) -> Store:
+    from promptlabel.store.borrowed import BorrowedStore
+
+    return cast("Store", BorrowedStore(project.state))
 
 
 def open_home(store: str, project: Project, *, lean: bool = False) -> Store:

@@ -11,7 +11,7 @@ from promptlabel.errors import Fault, InputError
 from promptlabel.records import RegisteredRule, Trace
 from promptlabel.store.connection import Connection, Row, append, count, stream
 from promptlabel.store.contract import Added, Part
-from promptlabel.store.ledger import Commit, sum_of
+from promptlabel.store.ledger import Commit
 from promptlabel.store.rows import chunks, trace_from
 from promptlabel.store.sql import query
 
@@ -23,15 +23,6 @@ _CONFLICT: Final = {
 }
 _TRACES_A_PAGE: Final = 1024
 _PLACES_A_FETCH: Final = 10_000
-_SIGNAL_STAGES: Final = (
-    "conversations",
-    "session_signals",
-    "event_signals",
-    "reactions",
-    "edits",
-    "requests",
-    "computed_signals",
-)
 
 
 def stage(connection: Connection, table: str, rows: Iterable[Row]) -> None:
@@ -64,40 +55,6 @@ def insert_gold(commit: Commit) -> Added:
     """
     _refuse_conflicts(commit.connection, "gold")
     return _insert(commit, "gold")
-
-
-def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
-    """Nothing; the signals replace those stored for their traces."""
-    stage(commit.connection, "arriving_signals", dict(rows).items())
-    replace_signals(commit)
-
-
-def stage_signals(connection: Connection) -> int:
-    """The number of traces whose signals were out of date; they are in `arriving_signals`, computed anew."""
-    outdated = stage_outdated(connection)
-    if outdated:
-        connection.execute(query("signal_macros"))
-        for part in _SIGNAL_STAGES:
-            connection.execute(query(f"stage_{part}"))
-    return outdated
-
-
-def stage_outdated(connection: Connection) -> int:
-    """The number of traces in `outdated`: events came, or a later trace of their session or person did."""
-    return count(connection, query("stage_outdated"))
-
-
-def replace_signals(commit: Commit) -> None:
-    """Nothing; what is in `arriving_signals` replaces the signals stored for its traces.
-
-    Votes that took no request may rest on the signals they replace: they go, and are cast anew at no cost.
-    """
-    commit.connection.execute(query("stage_stale_votes"))
-    stale = sum_of(commit.connection, "sum_stale_votes")
-    if stale.rows:
-        commit.connection.execute(query("drop_stale_votes"))
-        commit.count_dropped("votes", stale)
-    commit.connection.execute(query("insert_signals"), [commit.batch])
 
 
 def read_pending(

@@ -12,7 +12,7 @@ import orjson
 
 from promptlabel.records import ABSTAIN, RegisteredRule
 from promptlabel.store.connection import Connection
-from promptlabel.store.contract import VoteTable
+from promptlabel.store.contract import LabelVotes, VoteTable
 from promptlabel.store.sql import query
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -63,6 +63,33 @@ def vote_table_of(read: VoteCells) -> VoteTable:
         soft.setdefault(column, _shares(_of(cells, column), n, len(read.labels)))
         votes[:, column] = _favoured(soft[column])
     return VoteTable(read.task, tuple(read.labels), tuple(read.rules), tuple(read.trace_ids), votes, soft)
+
+
+def read_label_votes(connection: Connection, task: str, labels: Sequence[str]) -> LabelVotes:
+    """The task's current votes on each label as they were at one moment."""
+    with connection.cursor() as cursor:
+        cursor.begin()
+        rules = [RegisteredRule(*row) for row in cursor.execute(query("rules"), {"task": task}).fetchall()]
+        ids = cursor.execute(query("trace_ids")).fetchnumpy()["trace_id"]
+        distributions = cursor.execute(query("vote_distributions"), {"task": task}).fetchnumpy()
+        cursor.rollback()
+    return label_votes_of(VoteCells(task, labels, rules, ids.tolist(), {}, distributions))
+
+
+def label_votes_of(read: VoteCells) -> LabelVotes:
+    """The votes on each label as an array, samples of one rule averaged."""
+    cells, labels = read.distributions, read.labels
+    said = [
+        [shares.get(label, np.nan) for label in labels] for shares in map(orjson.loads, cells["distribution"])
+    ]
+    values = np.array(said, dtype=np.float32).reshape(-1, len(labels))
+    sums = np.zeros((len(read.trace_ids), len(read.rules), len(labels)), dtype=np.float32)
+    counts = np.zeros_like(sums)
+    np.add.at(sums, (cells["row"], cells["col"]), np.nan_to_num(values))
+    np.add.at(counts, (cells["row"], cells["col"]), (~np.isnan(values)).astype(np.float32))
+    applies = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=applies, where=counts > 0)
+    return LabelVotes(read.task, tuple(labels), tuple(read.rules), tuple(read.trace_ids), applies)
 
 
 def _soft(distributions: Columns, labels: Sequence[str], n: int) -> dict[int, Floats]:

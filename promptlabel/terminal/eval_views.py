@@ -145,6 +145,11 @@ def score(report: Any) -> None:
         table.add_row(escape(one.name), *with_ends(one.score.accuracy), *figures, _lead(lead.get(one.name)))
     screen.print(table)
     for one in report.labelers:
+        if one.ordered is not None:
+            kappa = (
+                "" if one.ordered.kappa is None else f", quadratic-weighted agreement {one.ordered.kappa:.2f}"
+            )
+            say(f"{escape(one.name)}: off by {one.ordered.distance:.2f} labels on average{kappa}")
         if one.gap and one.gap.is_real:
             gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
             say(

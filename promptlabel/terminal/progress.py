@@ -12,11 +12,13 @@ from typing import Final, Literal, TextIO
 import orjson
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from promptlabel.pipeline.progress import Progress, Snapshot
+from promptlabel.records import Vote
 
 Way = Literal["auto", "bar", "json", "none"]
 
@@ -45,6 +47,20 @@ def showing_progress(way: Way, *, as_json: bool) -> Iterator[Progress]:
             yield progress
     else:
         yield progress
+
+
+@contextmanager
+def answers_as_they_come() -> Iterator[Callable[[Vote], None]]:
+    """What is to be told of each answer; where stderr is a terminal, the newest is shown while inside."""
+    console, heard = Console(stderr=True, highlight=False), 0
+    with console.status("asking") as status:
+
+        def hear(vote: Vote) -> None:
+            nonlocal heard
+            heard += 1
+            status.update(f"{heard:,} answered; {escape(vote.trace_id)}: {escape(vote.label or vote.status)}")
+
+        yield hear
 
 
 def render(now: Snapshot) -> Group:

@@ -36,12 +36,23 @@ def preview(report: Any) -> None:
     """Nothing; the rule on each trace is printed."""
     if report.traces and report.traces[0].prompt:
         say("[dim]the prompt of the first trace:[/]", escape(report.traces[0].prompt), "")
-    columns = ["trace", "model", "answer", "vote", ">confidence", "gold", "others disagree"]
+    several = len({row.model for row in report.traces}) > 1
+    columns = [
+        "trace",
+        *(["model"] if several else []),
+        "answer",
+        "vote",
+        "likely",
+        "gold",
+        "others disagree",
+    ]
     table = table_of(*columns, *(["before"] if report.diff else []))
     for row in report.traces:
-        table.add_row(*_preview_cells(row), *([_before(row)] if report.diff else []))
+        table.add_row(*_preview_cells(row, several), *([_before(row)] if report.diff else []))
     screen.print(table)
-    if any(row.distribution for row in report.traces):
+    if any(row.swapped is not None for row in report.traces):
+        say("[dim]a vote joins the answers to both orders: what the model likes about a place cancels[/]")
+    elif any(row.distribution and row.prompt for row in report.traces):
         say("[dim]votes weigh all answers of the rule so far, and can differ from the likeliest answer[/]")
     outside = [row.outside for row in report.traces if row.outside is not None]
     if outside:
@@ -53,11 +64,21 @@ def preview(report: Any) -> None:
     say_stopped(report)
 
 
-def _preview_cells(row: Any) -> list[str]:
-    confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+def _preview_cells(row: Any, several: bool) -> list[str]:
     answer = clipped(row.answer or row.cause or "", 40)
+    if row.swapped is not None:
+        answer = f"{answer}; swapped: {clipped(row.swapped, 40)}"
     vote = _colored_vote(row.vote or row.status, row.gold)
-    return [escape(row.trace_id), row.model, answer, vote, confidence, row.gold or "", _dissent(row)]
+    model = [row.model] if several else []
+    return [escape(row.trace_id), *model, answer, vote, _likely(row), escape(row.gold or ""), _dissent(row)]
+
+
+def _likely(row: Any) -> str:
+    """The probability of every label, the likeliest first; without a distribution, of the vote."""
+    if row.distribution is None:
+        return "" if row.confidence is None else f"{row.confidence:.2f}"
+    shares = sorted(row.distribution.items(), key=lambda item: -item[1])
+    return ", ".join(f"{escape(label)} {share:.2f}" for label, share in shares)
 
 
 def _dissent(row: Any) -> str:

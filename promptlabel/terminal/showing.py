@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 import orjson
 from rich.console import Console
@@ -59,3 +60,10 @@ def _one_object(result: object) -> object:
 def show_waiting() -> None:
     """Nothing; says that the next save is waited for."""
     _errors.print("[dim]waiting for the next save; Ctrl-C ends[/]")
+
+
+def show_watched(path: Path, *, taken: bool = False) -> None:
+    """Nothing; says on stderr that a folder is watched, or that a file in it was taken."""
+    _errors.print(
+        f"[dim]{'took' if taken else 'watching'} {escape(str(path))}{'' if taken else '; Ctrl-C ends'}[/]"
+    )

@@ -26,6 +26,10 @@ def export(report: Any) -> None:
         say(f"each is listed in {report.refused_path}")
     if report.training:
         _training(report.training)
+    for one in report.reweighted:
+        _reweighted(one)
+    for one in report.checks:
+        _checked(one)
 
 
 def _first_chains(refused: Any) -> None:
@@ -39,6 +43,29 @@ def _training(made: Any) -> None:
     for rule, chain in made.set_aside.items():
         say(f"[yellow]set aside: votes of {escape(rule)}[/]: {escape(' <- '.join(chain))}")
     say(f"[dim]a model trained on it says so in promptlabel.yaml: trained_on: {escape(made.name)}[/]")
+
+
+def _reweighted(one: Any) -> None:
+    say(
+        f"{one.labelled:.0%} of traces have a label; {one.rows:,} weighted rows are worth {one.ess:,.0f} even ones"
+    )
+    if one.warning:
+        say(f"[yellow]{escape(one.warning)}[/]")
+
+
+def _checked(one: Any) -> None:
+    for leak in one.leaks:
+        when = (
+            "as of the prediction: it made the label" if leak.is_timed else "is it known at the prediction?"
+        )
+        say(
+            f"[yellow]{escape(leak.feature)} alone tells '{escape(leak.label)}' with AUC {leak.auc:.2f}[/]: {when}"
+        )
+    if one.split and one.split.is_alarming:
+        say(
+            f"[yellow]a random split flatters: accuracy {one.split.random:.1%}, {one.split.in_time:.1%} of the "
+            "last fifth in time[/]: split by time"
+        )
 
 
 def simulate(made: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from promptlabel.terminal.eval_views import audit, certify, freeze, gate, report_page, score
+from promptlabel.terminal.people_views import reviewers
 from promptlabel.terminal.printing import (
     say,
     say_next,
@@ -26,10 +27,14 @@ def _init(report: Any) -> None:
 
 def _ingest(report: Any) -> None:
     table = table_of("", ">new", ">there already")
-    for kind in ("traces", "events", "gold"):
+    for kind in ("traces", "events", "gold", *(["reviews"] if any(_counts(report.reviews)) else [])):
         added = getattr(report, kind)
         table.add_row(kind, f"{added.added:,}", f"{added.present:,}")
     screen.print(table)
+
+
+def _counts(added: Any) -> tuple[int, int]:
+    return added.added, added.present
 
 
 def _doctor(report: Any) -> None:
@@ -64,6 +69,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "suggest": suggest,
     "fit": fit,
     "queue": queue,
+    "reviewers": reviewers,
     "audit": audit,
     "freeze": freeze,
     "score": score,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rich.markup import escape
 
+from promptlabel.terminal.eval_views import gate
 from promptlabel.terminal.printing import (
     SHOWN,
     clipped,
@@ -80,6 +81,8 @@ def analyze(report: Any) -> None:
         advice = "" if row.advice == "unknown" else row.advice
         table.add_row(name, row.kind, f"{row.votes:,}", *shares, ends_of(row), dollars(row.usd), advice)
     screen.print(table)
+    for row in report.rules:
+        _say_kind(row)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)
     if how:
         say(f"{len(report.rules)} rules amount to {how.format(report.n_eff)}")
@@ -87,6 +90,19 @@ def analyze(report: Any) -> None:
         say("; ".join(f"{family}: {votes:.1f}" for family, votes in report.n_eff_by_family.items()))
     for pair in report.redundant[:SHOWN]:
         say(f"{pair.rule} and {pair.repeats} err together (correlation {pair.error_correlation:.2f})")
+
+
+def _say_kind(row: Any) -> None:
+    """What a rule of a pairwise or an ordered task is told besides."""
+    bias = row.position
+    if bias is not None and bias.flips is not None:
+        say(
+            f"{escape(row.rule)} ({escape(row.model)}): {percent(bias.flips)} of {bias.pairs:,} pairs flip with the order,"
+            f" {percent(bias.first_share)} of the answers choose the output shown first; a vote counts both orders"
+        )
+    if row.ordered is not None:
+        kappa = "" if row.ordered.kappa is None else f", quadratic-weighted agreement {row.ordered.kappa:.2f}"
+        say(f"{escape(row.rule)}: off by {row.ordered.distance:.2f} labels on average{kappa}")
 
 
 def fit(report: Any) -> None:
@@ -98,6 +114,11 @@ def fit(report: Any) -> None:
     say(f"mean posterior: {shares}")
     if report.report.get("reason"):
         say(f"why: {escape(str(report.report['reason']))}")
+    judged = report.report.get("calibration", {})
+    if "mean_distance" in judged:
+        kappa = judged["quadratic_kappa"]
+        agreement = "" if kappa is None else f", quadratic-weighted agreement {kappa:.2f}"
+        say(f"on unseen gold: off by {judged['mean_distance']:.2f} labels on average{agreement}")
 
 
 def queue(report: Any) -> None:
@@ -123,9 +144,15 @@ def _growing(backlog: Any) -> str:
 
 
 def run(report: Any) -> None:
-    """Nothing; vote, fit and queue are printed."""
+    """Nothing; vote, fit, gates and queue are printed, and what was written."""
     vote(report.vote)
     for item in report.fit:
         fit(item)
+    for item in report.gates:
+        gate(item)
     for item in report.queue:
         queue(item)
+    for path in report.written:
+        say(f"wrote {path}")
+    if report.stopped == "gate":
+        say(f"[red]stopped: gate: {escape(report.message)}[/]")

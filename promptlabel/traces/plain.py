@@ -1,14 +1,15 @@
-"""Traces, events and gold in the project's own form, one JSON object each."""
+"""Traces, events, gold and reviews in the project's own form, one JSON object each."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from promptlabel.records import ORDER, Event, Gold, JsonValue, Message, Trace
+from promptlabel.records import ORDER, Event, Gold, JsonValue, Message, ReviewEvent, Trace
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.parts import text_of
 
-Record: TypeAlias = Trace | Event | Gold
+Record: TypeAlias = Trace | Event | Gold | ReviewEvent
 
 LONGEST_TRACE: Final = 5_000_000
 """Characters one trace may hold: more fits no prompt, and is refused."""
@@ -31,12 +32,19 @@ EVENT_KEYS: Final = frozenset({"trace_id", "timestamp", "event", "value", "metad
 GOLD_KEYS: Final = frozenset(
     {"trace_id", "task", "label", "reviewer", "timestamp", "blind", "lane", "probability"}
 )
+REVIEW_KEYS: Final = frozenset(
+    {"event_id", "trace_id", "task", "action", "label", "reviewer", "timestamp", "seconds", "blind"}
+)
+UNDATED: Final = datetime.min.replace(tzinfo=UTC)
+"""When a review was made whose time its tool does not tell."""
 
 
 def record_of(fields: Fields) -> Record:
-    """The trace, event or gold that the fields hold, told apart by their keys."""
+    """The trace, event, gold or review that the fields hold, told apart by their keys."""
     if "event" in fields.record:
         return event_of(fields)
+    if "event_id" in fields.record:
+        return review_of(fields)
     is_gold = "label" in fields.record and "task" in fields.record
     return gold_of(fields) if is_gold else trace_of(fields)
 
@@ -82,6 +90,25 @@ def gold_of(fields: Fields) -> Gold:
         blind=fields.truth("blind", default=True),
         lane=fields.text("lane"),
         probability=fields.number("probability"),
+    )
+
+
+def review_of(fields: Fields) -> ReviewEvent:
+    """What a reviewer did elsewhere: a label or a skip, keyed by `event_id`."""
+    fields.refuse_others(REVIEW_KEYS)
+    action = fields.name("action")
+    if action not in ("label", "skip"):
+        fields.wrong.append(("action", f"must be label or skip, is {action!r:.60}"))
+    return ReviewEvent(
+        event_id=fields.name("event_id"),
+        trace_id=fields.name("trace_id"),
+        task=fields.name("task"),
+        reviewer=fields.name("reviewer"),
+        action="label" if action == "label" else "skip",
+        at=fields.moment("timestamp") or UNDATED,
+        label=fields.name("label") if action == "label" else None,
+        blind=fields.truth("blind", default=False),
+        seconds=fields.number("seconds"),
     )
 
 

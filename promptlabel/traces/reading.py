@@ -1,4 +1,4 @@
-"""Traces, events and gold out of files of any format, streamed; every fault is listed at once."""
+"""Traces, events, gold and reviews out of files of any format, streamed; every fault is listed at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from promptlabel.errors import Fault, InputError, fail, raise_if_any
-from promptlabel.records import Gold, JsonValue, Trace
-from promptlabel.traces import chatlog, langfuse, langsmith, spans
+from promptlabel.records import Gold, JsonValue, ReviewEvent, Trace
+from promptlabel.traces import chatlog, langfuse, langsmith, reviewed_elsewhere, spans
 from promptlabel.traces.field_map import FieldMap, Sourced
 from promptlabel.traces.fields import Fields, kind
 from promptlabel.traces.files import counts_lines, rows
@@ -28,8 +28,10 @@ class _Format(NamedTuple):
     records: Callable[[JsonObject], list[JsonObject]]
 
 
-_OF_THE_INTERFACE: Final = {"input", "output", "messages", "event", "label"}
+_OF_THE_INTERFACE: Final = {"input", "output", "messages", "event", "label", "event_id"}
 _FOREIGN: Final = (
+    _Format("a Label Studio task", reviewed_elsewhere.is_labelstudio, reviewed_elsewhere.labelstudio_reviews),
+    _Format("an Argilla record", reviewed_elsewhere.is_argilla, reviewed_elsewhere.argilla_reviews),
     _Format("an OpenTelemetry or OpenInference span", spans.recognises, spans.records),
     _Format("a LangSmith run", langsmith.recognises, langsmith.records),
     _Format("a logged chat call", chatlog.recognises, chatlog.records),
@@ -38,7 +40,7 @@ _FOREIGN: Final = (
 
 
 def read_files(paths: Sequence[Path], field_map: FieldMap | None = None) -> Iterator[Record]:
-    """The traces, events and gold in the files, in order; patterns such as ``logs/*.jsonl`` name several.
+    """The traces, events, gold and reviews in the files, in order; patterns such as ``logs/*.jsonl`` name several.
 
     Read as a stream: memory grows by some 50 bytes a record. Sound records come as they are read, faults when all is
     read, so nothing may be taken for granted before the iterator has ended. With a field map rows are read by it
@@ -162,4 +164,6 @@ def _identity(record: Record) -> tuple[Hashable, Hashable] | None:
         return record.trace_id, record.content_hash
     if isinstance(record, Gold):
         return (record.trace_id, record.task, record.reviewer, record.timestamp), record.label
+    if isinstance(record, ReviewEvent):
+        return record.event_id, (record.trace_id, record.task, record.reviewer, record.action, record.label)
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from promptlabel.records import Trace
 from promptlabel.traces.follow_ups import (
@@ -38,15 +39,42 @@ def session_signals(trace: Trace, later: Sequence[Trace], as_of: datetime | None
     return {**known, "topic_returned_hours": _returned(trace, mine[:LOOK_AHEAD]) / timedelta(hours=1)}
 
 
+class Sessions:
+    """Traces by session and by person, to find what came after one of them."""
+
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        self._groups: dict[tuple[str, str], list[Trace]] = {}
+        for trace in traces:
+            for key in _keys(trace) if trace.timestamp else ():
+                self._groups.setdefault(key, []).append(trace)
+        for group in self._groups.values():
+            group.sort(key=moment_of)
+
+    def later(self, trace: Trace) -> list[Trace]:
+        """What `session_signals` looks at: the next traces of its session and of its person."""
+        if trace.timestamp is None:
+            return []
+        found: dict[str, Trace] = {}
+        for key in _keys(trace):
+            group = self._groups.get(key, [])
+            start = bisect_right(group, moment_of(trace), key=moment_of)
+            found |= {one.trace_id: one for one in group[start : start + LOOK_AHEAD]}
+        return list(found.values())
+
+
 def person_of(trace: Trace) -> str | None:
     """Who asked: the user, else the session."""
     return trace.session_id if trace.user_id is None else trace.user_id
 
 
 def moment_of(trace: Trace) -> tuple[datetime, str]:
-    """The trace's place among the others of its session."""
-    assert trace.timestamp is not None
-    return trace.timestamp, trace.trace_id
+    """The trace's place among the others of its session; one without a time is never asked for it."""
+    return cast("datetime", trace.timestamp), trace.trace_id
+
+
+def _keys(trace: Trace) -> list[tuple[str, str]]:
+    named = (("session", trace.session_id), ("person", person_of(trace)))
+    return [(kind, name) for kind, name in named if name is not None]
 
 
 def _next_signals(trace: Trace, following: Sequence[Trace], as_of: datetime | None) -> dict[str, float]:

@@ -17,8 +17,15 @@ SAME_TEXT = "same text as a case of a frozen eval version"
 NEAR_TEXT = "nearly the text of a case of a frozen eval version"
 HELD_BACK = "later than the task's holdout_after, kept for judging"
 NO_VOTE = "no rule voted on it and no person decided it"
+IMMATURE = "what people did may still change its label, see matures_after_hours"
+OVER_QUOTA = "its category has training.most rows"
+NO_ANSWER = "nobody answered in it"
+OTHER_LABEL = "another label than is kept"
 RECYCLED = "its label comes from the model to be trained"
 LED = "decided after seeing a vote that comes from the model to be trained"
+
+WITHOUT_LABEL = frozenset({NO_VOTE, IMMATURE, RECYCLED, LED})
+"""Reasons for which a trace that may be trained on has no label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.evals.intervals import Z95, Estimate
+from promptlabel.records import Trace
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -25,7 +26,7 @@ LEAST: Final = 0.01
 """Propensities below this count as this: no row may stand for more than a hundred."""
 HARMLESS: Final = (0.5, 2.0)
 """Odds ratios between which a dependence on the outcome changes a share by few points."""
-TOO_FEW_EFFECTIVE: Final = 0.5
+MOST_KINDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,31 @@ def propensities(context: Sequence[Mapping[str, str | float]], observed: Bools) 
     return found
 
 
+def logged_context(trace: Trace) -> dict[str, str | float]:
+    """What was logged before anybody could react: category, month, length of what was asked, texts of the metadata."""
+    opening = trace.turns[0].content if trace.turns else ""
+    context: dict[str, str | float] = {
+        "category": trace.category or "none",
+        "opening": math.log1p(len(opening)),
+    }
+    if trace.timestamp:
+        context["month"] = trace.timestamp.strftime("%Y-%m")
+    return context | {
+        f"metadata.{name}": value for name, value in trace.metadata.items() if isinstance(value, str)
+    }
+
+
+def pruned(context: Sequence[Mapping[str, str | float]]) -> list[dict[str, str | float]]:
+    """The contexts without texts that have more than 20 values, which are names rather than kinds."""
+    values: dict[str, set[str]] = {}
+    for one in context:
+        for name, value in one.items():
+            if isinstance(value, str) and len(values.setdefault(name, set())) <= MOST_KINDS:
+                values[name].add(value)
+    names = {name for name, found in values.items() if len(found) > MOST_KINDS}
+    return [{name: value for name, value in one.items() if name not in names} for one in context]
+
+
 def inverse_weights(propensity: Floats, observed: Bools) -> Weights:
     """The weights of the observed rows, self-normalised (SNIPS, Swaminathan & Joachims 2015)."""
     raw = 1 / np.maximum(propensity[observed], LEAST)
@@ -91,12 +117,12 @@ def dependence(observed: Bools, outcome: Bools, strata: Sequence[str]) -> Estima
         outcome: the audited outcome, ``[n]``.
         strata: the context of each, ``[n]``.
     """
+    if min(map(_spread, (observed, outcome))) == 0:
+        return None
     cells = _tables(observed, outcome, strata)
     total = cells.sum(axis=1)
     a, b, c, d = cells.T
     same, other = a * d / total, b * c / total
-    if same.sum() <= 0 or other.sum() <= 0:
-        return None
     ratio = float(same.sum() / other.sum())
     concordant, discordant = (a + d) / total, (b + c) / total
     variance = (
@@ -118,7 +144,17 @@ def is_explained(found: Estimate | None) -> bool | None:
 
 
 def _tables(observed: Bools, outcome: Bools, strata: Sequence[str]) -> Floats:
-    """One row a stratum: observed and outcome, observed alone, outcome alone, neither."""
+    """One row a stratum: observed and outcome, observed alone, outcome alone, neither; halves added where one is empty.
+
+    Without these (Haldane 1956) an outcome that alone decides would have no finite odds.
+    """
     _, place = np.unique(np.array(strata, dtype=str), return_inverse=True)
     kind = np.where(observed, np.where(outcome, 0, 1), np.where(outcome, 2, 3))
-    return np.bincount(place * 4 + kind, minlength=4 * (place.max() + 1)).reshape(-1, 4).astype(float)
+    cells = np.bincount(place * 4 + kind, minlength=4 * (place.max() + 1)).reshape(-1, 4).astype(float)
+    a, b, c, d = cells.T
+    separated = (a * d).sum() == 0 or (b * c).sum() == 0
+    return cells + 0.5 if separated else cells
+
+
+def _spread(flags: Bools) -> int:
+    return int(min(flags.sum(), (~flags).sum())) if len(flags) else 0

@@ -56,7 +56,8 @@ class ExportRecord:
         human: rows that a person decided without having seen a vote.
         refused: reason -> how many rows.
         set_aside: rule and model -> the chain for which its votes were left out.
-        diversity: figures of its texts, see `training.diversity`.
+        figures: of its texts and labels: `distinct_pairs` and `effective_texts` (see `training.diversity`), and
+            `label_delay_days`, the median time from a trace to its label.
     """
 
     name: str
@@ -69,7 +70,7 @@ class ExportRecord:
     human: int
     refused: Mapping[str, int] = field(default_factory=dict)
     set_aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    diversity: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def human_share(self) -> float:
@@ -101,7 +102,7 @@ class ExportRecord:
             human=record["human"],
             refused=dict(record["refused"]),
             set_aside={rule: tuple(chain) for rule, chain in record["set_aside"].items()},
-            diversity=dict(record["diversity"]),
+            figures=dict(record["figures"]),
         )
 
 
@@ -152,7 +153,7 @@ def missing_reviews(rows: int, human: int, floor: float) -> int:
 
 
 def shares_over_cycles(exports: Sequence[ExportRecord]) -> list[dict[str, Any]]:
-    """For each export, oldest first: its name, when, rows, human share, how many were refused, its diversity."""
+    """For each export, oldest first: its name, when, rows, human share, how many were refused, its figures."""
     return [
         {
             "export": one.name,
@@ -160,7 +161,7 @@ def shares_over_cycles(exports: Sequence[ExportRecord]) -> list[dict[str, Any]]:
             "rows": one.rows,
             "human_share": one.human_share,
             "refused": sum(one.refused.values()),
-            **one.diversity,
+            **one.figures,
         }
         for one in sorted(exports, key=lambda one: one.at)
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptlabel.records import Trace
+from promptlabel.records import ORDER, Trace, digest
 from promptlabel.redaction import redacted
+from promptlabel.rules.spec import TaskSpec
 
 Id = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -61,8 +63,23 @@ class EventsRequest(_Strict):
     events: list[Act] = Field(min_length=1, max_length=100)
 
 
-def item_message(trace: Trace) -> dict[str, Any]:
-    """What a reviewer may see before they decide: what was logged, but for secrets, and nothing that was made of it."""
+def item_message(trace: Trace, task: TaskSpec, reviewer: str) -> dict[str, Any]:
+    """What a reviewer may see before they decide: what was logged, but for secrets, and nothing that was made of it.
+
+    Of a pair, its outputs from left to right in an order that is the reviewer's own, and the labels they stand for.
+    """
+    if task.kind == "pairwise" and len(trace.outputs) == len(ORDER):
+        return _logged(replace(trace, outputs=())) | _pair(trace, tuple(task.labels), reviewer)
+    return _logged(trace)
+
+
+def _pair(trace: Trace, labels: tuple[str, ...], reviewer: str) -> dict[str, Any]:
+    turned = int(digest([trace.trace_id, reviewer]), 16) % 2 == 1
+    sides = list(zip(labels[: len(ORDER)], trace.outputs, strict=True))[:: -1 if turned else 1]
+    return {"sides": [label for label, _ in sides], "outputs": [redacted(text) for _, text in sides]}
+
+
+def _logged(trace: Trace) -> dict[str, Any]:
     return {
         "trace_id": trace.trace_id,
         "timestamp": trace.timestamp.isoformat() if trace.timestamp else None,

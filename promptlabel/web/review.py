@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from promptlabel.errors import InputError
 from promptlabel.pipeline.review import ReviewDesk
 from promptlabel.pipeline.task_desk import Submission
+from promptlabel.records import Trace
 from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Review
@@ -125,7 +126,7 @@ class _Pages:
         if name is None:
             return refused(422, "a name has 1 to 64 printable characters")
         response = JSONResponse({"reviewer": name})
-        self.sessions.sign_in(response, Person(name))
+        self.sessions.sign_in(response, Person(name, self._is_maintainer(request)))
         return response
 
     async def invite(self, request: Request) -> Response:
@@ -157,6 +158,7 @@ class _Pages:
             task=task,
             tasks=list(self.desk.tasks),
             keys=KEYS.ljust(len(task.labels)),
+            sides=("Left", "Right") if task.spec.kind == "pairwise" else (),
             person=person,
             project=self.sessions.project,
             address=f"{request.base_url}join/{self.sessions.token}" if self.sessions.open_to_all else None,
@@ -166,12 +168,14 @@ class _Pages:
 
     async def disputed(self, request: Request) -> Response:
         """Traces on which reviewers differ, with what each said, and nothing of what the rules say."""
-        _, task = self._who(request)
-        if not self._is_maintainer(request) or task is None:
+        reviewer, task = self._who(request)
+        if not self._is_maintainer(request) or reviewer is None or task is None:
             return self._stranger(task)
         wanted = await _parsed(DisputedRequest, request)
         found, waiting = await run_in_threadpool(self.desk.disputed, task, wanted.count, wanted.have)
-        items = [{**item_message(trace), "opinions": conflict.labels} for trace, conflict in found]
+        items = [
+            {**self._item(task, reviewer, trace), "opinions": conflict.labels} for trace, conflict in found
+        ]
         progress = {"labelled": 0, "skipped": 0, "flagged": 0, "left": waiting}
         return JSONResponse({"items": items, "progress": progress})
 
@@ -185,7 +189,7 @@ class _Pages:
         )
         return JSONResponse(
             {
-                "items": [item_message(trace) for trace in traces],
+                "items": [self._item(task, reviewer, trace) for trace in traces],
                 "progress": asdict(self.desk.progress(task, reviewer, wanted.tab)),
             }
         )
@@ -212,8 +216,11 @@ class _Pages:
             result["reveal"] = asdict(reveal) if reveal else None
         if receipt.trace_id is not None and act.action == "undo":
             trace = self.desk.trace(task, reviewer, receipt.trace_id)
-            result["item"] = item_message(trace) if trace else None
+            result["item"] = self._item(task, reviewer, trace) if trace else None
         return result
+
+    def _item(self, task: str, reviewer: str, trace: Trace) -> dict[str, Any]:
+        return item_message(trace, self.desk.tasks[task].spec, reviewer)
 
     def _who(self, request: Request) -> tuple[str | None, str | None]:
         person, task = self.sessions.person(request), request.path_params["task"]

@@ -15,7 +15,9 @@ from starlette.applications import Starlette
 from promptlabel.errors import InputError, fail
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.settings import Review
+from promptlabel.store.sharing import StoreServer
 from promptlabel.web.protection import LOOPBACK
+from promptlabel.web.refreshing import Refresher
 from promptlabel.web.review import review_app
 from promptlabel.web.sessions import clean_name
 
@@ -63,7 +65,9 @@ def serve(
         start = address.rpartition("/")[0]
         announce(address, {name: f"{start}/{token}" for name, token in links.items()}, as_json=as_json)
 
-    run_server(app, ready, port=port, host=host)
+    refresher = Refresher(app.state.desk)
+    with StoreServer(workspace.store, workspace.project.state, refresher.heed), refresher:
+        run_server(app, ready, port=port, host=host)
 
 
 def run_server(app: Starlette, ready: Callable[[str], None], *, port: int, host: str = "127.0.0.1") -> None:

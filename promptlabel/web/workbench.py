@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -19,8 +20,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from promptlabel.errors import Fault, InputError
+from promptlabel.llm.local import models_kept
 from promptlabel.pipeline.workbench import MOST_TRACES, Bench, ChangedOnDiskError, Draft
-from promptlabel.pipeline.workspace import Workspace
+from promptlabel.pipeline.workspace import Workspace, open_project
+from promptlabel.settings import Project, load_project
 from promptlabel.web.protection import LOOPBACK, Protection
 from promptlabel.web.refusals import HANDLERS, body_of, refused
 from promptlabel.web.serving import announce, run_server
@@ -72,9 +75,19 @@ class OpenRequest(_Strict):
 _Body = TypeVar("_Body", bound=BaseModel)
 
 
-def workbench_app(workspace: Workspace, hosts: Iterable[str] = LOOPBACK) -> Starlette:
-    """The application; `app.state.token` is the secret of the address that lets the rule writer in."""
-    pages = _Pages(Bench(workspace), Sessions.open(workspace.store))
+def workbench_app(
+    project: Project, opened: Callable[[], AbstractContextManager[Workspace]], hosts: Iterable[str] = LOOPBACK
+) -> Starlette:
+    """The application; `app.state.token` is the secret of the address that lets the rule writer in.
+
+    Args:
+        project: whose rules are written.
+        opened: opens the project's store, at the start and while a draft is tried.
+        hosts: the names under which the server may be called.
+    """
+    with opened() as workspace:
+        sessions = Sessions.open(workspace.store)
+    pages = _Pages(Bench(project, opened), sessions)
     app = Starlette(
         routes=[
             Route("/", pages.page),
@@ -93,14 +106,17 @@ def workbench_app(workspace: Workspace, hosts: Iterable[str] = LOOPBACK) -> Star
     return app
 
 
-def serve_workbench(workspace: Workspace, *, port: int = 8712, as_json: bool = False) -> None:
+def serve_workbench(root: Path, *, port: int = 8712, as_json: bool = False) -> None:
     """Nothing; returns when the server has been stopped with Ctrl-C. Port 0 is any free one.
+
+    The embedded model stays loaded from one try to the next.
 
     Raises:
         InputError: when the address cannot be had.
     """
-    app = workbench_app(workspace)
-    run_server(app, lambda address: announce(address, as_json=as_json, sentence=_READY), port=port)
+    app = workbench_app(load_project(root), lambda: open_project(root))
+    with models_kept():
+        run_server(app, lambda address: announce(address, as_json=as_json, sentence=_READY), port=port)
 
 
 class _Pages:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -30,10 +31,26 @@ from store_samples import (
 
 from promptlabel.errors import InputError
 from promptlabel.records import Event, Gold, Message, Pick, Trace
+from promptlabel.store.borrowed import BorrowedStore
 from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
 from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.store.sharing import StoreServer
 
 Open = Callable[[], Store]
+
+
+class Lent(BorrowedStore):
+    """The embedded store through a socket, as another process would use it; its owner goes with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._owner = DuckDBStore(folder / "store.duckdb", folder / "journal")
+        self._server = StoreServer(self._owner, folder)
+        super().__init__(folder)
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+        self._owner.close()
 
 
 def in_duckdb(folder: Path, request: pytest.FixtureRequest) -> Open:
@@ -48,8 +65,13 @@ def in_postgres(folder: Path, request: pytest.FixtureRequest) -> Open:
     return lambda: PostgresStore(address, folder / "journals")
 
 
+def lent(folder: Path, request: pytest.FixtureRequest) -> Open:
+    return lambda: cast("Store", Lent(folder))
+
+
 HOMES: dict[str, Callable[[Path, pytest.FixtureRequest], Open]] = {
     "duckdb": in_duckdb,
+    "lent": lent,
     "postgres": in_postgres,
 }
 
@@ -398,6 +420,34 @@ class TestVoteTable:
         table = store.vote_table(TASK, LABELS)
         assert table.votes[:, 0].tolist() == [1, -1, 1, -1]
         np.testing.assert_allclose(table.soft[0], [[1 / 3, 2 / 3], [0.5, 0.5], [0, 1], [np.nan, np.nan]])
+
+
+class TestLabelVotes:
+    def test_say_of_each_label_whether_it_applies_or_nothing(self, store: Store) -> None:
+        other = a_rule("other")
+        store.add_traces(map(a_trace, range(3)))
+        store.register_rules(TASK, [RULE, other])
+        said = {"good": 1.0, "bad": 0.25}
+        store.add_votes(
+            [
+                replace(a_vote(0), label="good", distribution=said),
+                replace(a_vote(1), label="none", distribution={"bad": 0.0}),
+                a_vote(2, status="abstain"),
+                replace(a_code_vote(2, rule=other), label="good", distribution={"good": 1.0, "gone": 1.0}),
+            ]
+        )
+        table = store.label_votes(TASK, LABELS)
+        nothing = float("nan")
+        expected = {(0, 0): [1.0, 0.25], (1, 0): [nothing, 0.0], (2, 1): [1.0, nothing]}
+        assert table.trace_ids == tuple(f"trace-{n:05d}" for n in range(3))
+        assert table.rules == (RULE, other)
+        for row in range(3):
+            for column in range(2):
+                cell = expected.get((row, column), [nothing, nothing])
+                np.testing.assert_array_equal(table.applies[row, column, :2], cell)
+
+    def test_are_empty_where_there_is_nothing(self, store: Store) -> None:
+        assert store.label_votes(TASK, LABELS).applies.shape == (0, 0, len(LABELS))
 
 
 class TestMoneyAndFailures:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from promptlabel.evals.intervals import Estimate, mover, paired, wilson
+from promptlabel.evals.intervals import Estimate, difference, mover, paired, wilson
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -60,3 +60,11 @@ def test_a_part_seen_whole_adds_no_uncertainty() -> None:
     assert combined.estimate == pytest.approx(0.8)
     assert combined.low == pytest.approx(0.8 - 0.75 * 0.1)
     assert combined.high == pytest.approx(0.8 + 0.75 * 0.05)
+
+
+def test_a_difference_of_independent_proportions_is_newcombes() -> None:
+    """Newcombe (1998), table II, case (a): 56/70 and 48/80, method 10."""
+    found = difference(wilson(56, 70), wilson(48, 80))
+    assert found.estimate == pytest.approx(0.2)
+    assert found.low == pytest.approx(0.0524, abs=5e-5)
+    assert found.high == pytest.approx(0.3339, abs=5e-5)

@@ -28,8 +28,11 @@ from promptlabel.flywheel.figures import (
     posterior_figures,
 )
 from promptlabel.flywheel.gap import category_gap
-from promptlabel.flywheel.report import between, count, lead, percent, report_html, usd
+from promptlabel.flywheel.history import Cycle, Cycles, Headline
+from promptlabel.flywheel.report import SECTIONS, between, count, lead, percent, report_html, usd
+from promptlabel.flywheel.turning import EdgeCases, Refused, flow, median_estimate
 from promptlabel.records import Pick, Trace
+from promptlabel.review.agreement import agreement
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LABELS = {"good": "The answer solved the problem.", "bad": "It did not."}
@@ -118,7 +121,26 @@ def simulated(seed: int = 7, n: int = 3000, gold: int = 240) -> TaskFigures:
             "240 human labels that the label model never saw",
         ),
         gap=category_gap(categories[known].tolist(), probs[known].argmax(axis=1) == truth[known], rng),
+        agreement=agreement(np.where(rng.random((60, 2)) < 0.9, 0, 1), 2, rng),
+        flow=flow([one.timestamp for one in traces if one.timestamp], [NOW] * 40, 0.05, 150),
+        seconds=median_estimate(rng.exponential(8, 240).tolist()),
+        cost=Estimate(0.00002, 0.000018, 0.000023),
+        edges=EdgeCases(
+            "2026-10", 40, wilson(31, 40), {"conflict": wilson(12, 20), "uncertain": wilson(19, 20)}
+        ),
+        refused=(Refused("export", "same text as a case of a frozen eval version", 12, "2026-11-23"),),
+        cycles=Cycles(
+            tuple(a_cycle(day, gap) for day, gap in ((2, 0.31), (9, 0.24), (16, 0.12), (23, 0.05)))
+        ),
     )
+
+
+def a_cycle(day: int, gap: float) -> Cycle:
+    """Headlines of a fit in November whose category gap is this."""
+    found = Headline.of(
+        "gap", "worst against best category", "share", Estimate(gap, gap - 0.04, gap + 0.04), "down"
+    )
+    return Cycle(f"2026-11-{day:02} 12:00", (found, Headline("traces", "traces", "count", 1000 * day)))
 
 
 def rule_figures(votes: np.ndarray, truth: np.ndarray, known: np.ndarray, j: int) -> RuleFigures:
@@ -202,11 +224,19 @@ def test_headlines_and_comparison_say_the_figures(task: TaskFigures) -> None:
 def test_every_section_names_the_command_that_reproduces_it(task: TaskFigures) -> None:
     page = report_html(a_report(task))
     sections = page.split("<section>")[1:]
-    assert len(sections) == 8
+    assert len(sections) == len(SECTIONS)
     assert all(
         re.search(r"Reproduce: <code>promptlabel [a-z]+[^<]* --task answer_quality</code>", s)
         for s in sections
     )
+
+
+def test_the_cycle_before_stands_beside_this_one(task: TaskFigures) -> None:
+    page = report_html(a_report(task))
+    assert "the one before of 2026-11-16 12:00" in page
+    assert re.search(r"12.0 %.*5.0 %.*no change beyond chance", page, re.DOTALL)
+    assert 'Over 4 cycles the gap <b class="good">has closed</b>' in page
+    assert "77.5 %" in page
 
 
 def test_a_task_without_anything_says_what_to_do() -> None:

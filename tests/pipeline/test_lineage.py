@@ -12,7 +12,7 @@ import pytest
 
 from promptlabel.errors import InputError, StoppedError
 from promptlabel.pipeline.casting import vote_key
-from promptlabel.pipeline.export import ExportReport, export
+from promptlabel.pipeline.export import ExportReport, TrainingWish, export
 from promptlabel.pipeline.fit import fit
 from promptlabel.pipeline.lineage import known_exports
 from promptlabel.pipeline.workspace import Workspace, open_workspace
@@ -58,7 +58,7 @@ class Planted:
 
     def export(self, *students: str, out: str = "training.jsonl") -> ExportReport:
         with self.open() as workspace:
-            return export(workspace, "training", self.root / "exports" / out, students=students)
+            return export(workspace, "training", self.root / "exports" / out, wish=TrainingWish(students))
 
     def _bring(self, workspace: Workspace) -> None:
         groups = {

@@ -16,6 +16,9 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline import export_rows
 from promptlabel.pipeline.export import ENDINGS, UNFROZEN, export
 from promptlabel.pipeline.freeze import freeze
+from promptlabel.pipeline.ingest import ingest
+from promptlabel.review.adjudication import decide
+from promptlabel.store.contract import Added
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ROWS = ("training", "votes", "posteriors", "queue", "gold")
@@ -49,6 +52,9 @@ KEYS = {
         "source",
         "as_of",
         "provenance",
+        "predicted_at",
+        "features",
+        "propensity",
         "input",
         "output",
     },
@@ -65,9 +71,10 @@ def test_rows_have_the_documented_keys_and_parquet_holds_the_same(labelled, kind
     table = pq.read_table(parquet.path).to_pylist()
     assert len(table) == written.rows
     for row, twin in zip(rows, table, strict=True):
-        assert {key: row[key] for key in row if key not in {"as_of", "timestamp"}} == {
-            key: twin[key] for key in row if key not in {"as_of", "timestamp"}
-        }
+        if kind == "training":
+            twin["features"] = dict(twin["features"])
+        compared = row.keys() - {"as_of", "timestamp", "predicted_at"}
+        assert {key: row[key] for key in compared} == {key: twin[key] for key in compared}
 
 
 def test_votes_carry_a_label_only_when_there_is_one(labelled) -> None:
@@ -116,12 +123,97 @@ def test_before_a_freeze_eval_formats_hold_blind_gold_and_say_so(tone) -> None:
     assert {row["metadata"]["version"] for row in rows} == {UNFROZEN}
 
 
+def trace_id_of(row: dict, kind: str) -> str:
+    return row["metadata" if kind == "argilla" else "data"]["trace_id"]
+
+
 @pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
-def test_annotation_formats_hold_the_queue_and_what_is_decided(labelled, kind: str) -> None:
+def test_annotation_formats_hold_what_waits_in_its_order_and_nothing_that_was_made_of_it(
+    labelled, kind: str
+) -> None:
     rows = READERS[".json"](Path(export(labelled.workspace, kind).path))
-    ids = {row["id"] if kind == "argilla" else row["data"]["trace_id"] for row in rows}
+    waiting = [pick.trace_id for pick in labelled.workspace.store.queue("tone", undecided=True)]
+    assert [trace_id_of(row, kind) for row in rows] == waiting
+    for row in rows:
+        assert not any(row.get(key) for key in ("predictions", "suggestions", "responses"))
+        assert not {"lane", "reason"} & row["metadata" if kind == "argilla" else "data"].keys()
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_with_suggestions_they_hold_the_queue_and_what_is_decided(labelled, kind: str) -> None:
+    rows = READERS[".json"](Path(export(labelled.workspace, kind, suggestions=True).path))
     queue = {pick.trace_id for pick in labelled.workspace.store.queue("tone")}
-    assert ids == queue | set(list(labelled.truth)[:20])
+    assert {trace_id_of(row, kind) for row in rows} == queue | set(list(labelled.truth)[:20])
+
+
+def annotated_elsewhere(rows: list[dict], kind: str, label: str) -> None:
+    """What each tool adds to its rows when a person submits a label."""
+    for number, row in enumerate(rows):
+        if kind == "argilla":
+            row["responses"] = {
+                **row["responses"],
+                "tone": [
+                    *row["responses"].get("tone", []),
+                    {
+                        "value": label,
+                        "user_id": "6b1f3c9e-0000-4000-8000-000000000001",
+                        "status": "submitted",
+                    },
+                ],
+            }
+            continue
+        row["id"] = number
+        result = {
+            "id": "x",
+            "from_name": "tone",
+            "to_name": "text",
+            "type": "choices",
+            "value": {"choices": [label]},
+        }
+        made = {"created_at": "2026-11-20T10:00:00Z", "updated_at": "2026-11-20T10:00:09Z", "lead_time": 9.0}
+        row["annotations"].append(
+            {
+                "id": 1000 + number,
+                "completed_by": {"email": "ann@x.org"},
+                "was_cancelled": False,
+                "result": [result],
+                **made,
+            }
+        )
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_what_was_decided_there_comes_back_as_reviews_once_with_provenance(tone, kind: str) -> None:
+    store = tone.workspace.store
+    tone.fit_and_queue("em")
+    path = Path(export(tone.workspace, kind).path)
+    rows = READERS[".json"](path)
+    annotated_elsewhere(rows, kind, "good")
+    path.write_text(orjson.dumps(rows).decode())
+    assert ingest(store, [path]).reviews == Added(len(rows), 0)
+    assert ingest(store, [path]).reviews == Added(0, len(rows))
+    picks = {pick.trace_id: pick for pick in store.queue("tone")}
+    decided = decide(store.reviews("tone"), store.gold("tone"))
+    found = [one for one in decided if one.lane is not None]
+    assert len(found) == len(rows)
+    for one in found:
+        assert (one.label, one.blind) == ("good", True)
+        assert (one.lane, one.probability) == (picks[one.trace_id].lane, picks[one.trace_id].probability)
+
+
+@pytest.mark.parametrize("kind", ["labelstudio", "argilla"])
+def test_what_was_suggested_there_was_not_decided_blind_and_our_own_decisions_do_not_come_back(
+    labelled, kind: str
+) -> None:
+    store = labelled.workspace.store
+    before = len(store.reviews("tone"))
+    path = Path(export(labelled.workspace, kind, suggestions=True).path)
+    assert ingest(store, [path]).reviews == Added(0, 0)
+    rows = READERS[".json"](path)
+    annotated_elsewhere(rows, kind, "good")
+    path.write_text(orjson.dumps(rows).decode())
+    assert ingest(store, [path]).reviews == Added(len(rows), 0)
+    assert not any(event.blind for event in store.reviews("tone")[before:])
 
 
 @pytest.mark.parametrize("kind", ["queue", "posteriors", "training", "gold"])

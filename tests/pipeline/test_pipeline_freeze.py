@@ -17,7 +17,7 @@ from promptlabel.pipeline.fit import fit
 from promptlabel.pipeline.freeze import Options, freeze
 from promptlabel.pipeline.trained import trained_repeats
 from promptlabel.pipeline.workspace import open_workspace
-from promptlabel.records import Trace
+from promptlabel.records import Gold, Trace
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 LATER = datetime(2026, 12, 24, tzinfo=UTC)
@@ -211,3 +211,22 @@ def test_quotas_and_shortfalls_follow_the_project(tone, tmp_path: Path) -> None:
 def tone_trace(tone, name: str) -> Trace:
     (trace,) = tone.workspace.store.traces([name])
     return trace
+
+
+def test_secrets_are_taken_out_of_cases_and_their_texts_are_still_known(tone) -> None:
+    text = (
+        "thanks, but why do you show sk-proj-abcDEF1234567890abcDEF123 and password=hunter2two to all of us?"
+    )
+    tone.workspace.store.add_traces(
+        [Trace("leak", NOW, input=text, metadata={"seen": text}), Trace("again", NOW, input=text)]
+    )
+    tone.workspace.store.add_gold([Gold("leak", "tone", "bad", "ann", NOW)])
+    freeze(tone.workspace, tone.task, now=NOW)
+    folder = tone.root / "evals" / "tone" / "2026.11.1"
+    written = (folder / CASES_FILE).read_text()
+    assert "sk-proj" not in written
+    assert "hunter2two" not in written
+    assert orjson.loads((folder / MANIFEST_FILE).read_bytes())["secrets_removed"] == 1
+    fit(tone.workspace, tone.task)
+    refused = {one.trace_id: one.reason for one in export(tone.workspace, "training").refused}
+    assert {"leak", "again"} <= refused.keys()

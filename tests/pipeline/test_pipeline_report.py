@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ import pytest
 
 from promptlabel.pipeline.analyze import analyze
 from promptlabel.pipeline.audit import audit
+from promptlabel.pipeline.export import export
 from promptlabel.pipeline.freeze import freeze
 from promptlabel.pipeline.report import HARDER, report
 
@@ -78,3 +80,29 @@ def test_the_same_store_gives_the_same_page(tone) -> None:
     first, second = (report(tone.workspace, tone.root / name, now=NOW) for name in ("a.html", "b.html"))
     assert (tone.root / "a.html").read_bytes() == (tone.root / "b.html").read_bytes()
     assert orjson.dumps(first.figures) == orjson.dumps(second.figures)
+
+
+def test_a_new_fit_is_a_new_cycle_and_a_second_report_of_one_is_not(tone) -> None:
+    tone.review_all(tone.fit_and_queue(), "audit")
+    for _ in range(2):
+        (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert (len(task.cycles.known), task.cycles.before) == (1, None)
+    fitted = tone.workspace.store.posteriors("tone")
+    tone.workspace.store.save_posteriors(replace(fitted, fitted_at=fitted.fitted_at + timedelta(days=7)))
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert len(task.cycles.known) == 2
+    assert {row.now.name for row in task.cycles.rows} >= {"audit", "accuracy", "gap", "cost", "waiting"}
+    assert all(row.before for row in task.cycles.rows)
+
+
+def test_what_exports_and_freezes_refused_and_trained_on_is_shown(tone) -> None:
+    tone.review_all(tone.fit_and_queue())
+    freeze(tone.workspace, tone.task, now=NOW)
+    export(tone.workspace, "training")
+    (task,) = report(tone.workspace, now=NOW).figures.tasks
+    assert {one.verb for one in task.refused} == {"export"}
+    assert sum(one.traces for one in task.refused) >= task.evals.versions[-1].cases
+    assert task.evals.versions[-1].lag is not None
+    assert task.edges.cases or task.edges.missing
+    assert task.flow is not None
+    assert task.seconds is not None

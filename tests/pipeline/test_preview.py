@@ -56,6 +56,21 @@ def test_a_rule_is_compared_with_its_committed_version(promptlabel, project):
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git is installed")
+def test_a_heuristic_in_python_is_compared_with_its_committed_version(promptlabel, project):
+    path = project / RULES / "heuristics.py"
+    path.write_text(path.read_text() + "\n\n@heuristic\ndef always(trace):\n    return 'bad'\n")
+    commit(project)
+    path.write_text(path.read_text().replace("return 'bad'", "return 'good'"))
+    report = preview(promptlabel, project, "always", "--diff")
+    assert report["diff"]["changed"] == len(report["traces"])
+    assert [line for line in report["diff"]["lines"] if line[0] in "+-"][2:] == [
+        "-    return 'bad'",
+        "+    return 'good'",
+    ]
+    assert {(row["before"], row["vote"]) for row in report["traces"]} == {("bad", "good")}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git is installed")
 def test_without_a_commit_the_reason_is_said(promptlabel, project):
     refused = promptlabel("preview", "solved", "--diff", cwd=project, check=False)
     assert refused.returncode == 2

@@ -250,3 +250,8 @@ def test_without_a_fit_the_user_is_told_what_to_run(workspace: Workspace) -> Non
     other = Task(TaskSpec(task="other", labels=LABELS), (), ())
     with pytest.raises(PromptlabelError, match="run `promptlabel fit` first"):
         build_queue(workspace, other)
+
+
+def test_where_every_trace_came_with_gold_the_queue_is_empty(tone) -> None:
+    tone.bring_gold(list(tone.truth))
+    assert tone.fit_and_queue("em").items == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from promptlabel.errors import InputError
 from promptlabel.pipeline.workbench import Bench, ChangedOnDiskError, Draft
 from promptlabel.pipeline.workspace import open_project
+from promptlabel.settings import load_project
 
 TASK = "answer_quality"
 
@@ -17,7 +19,7 @@ TASK = "answer_quality"
 @pytest.fixture
 def bench(project: Path) -> Iterator[Bench]:
     with open_project(project) as workspace:
-        yield Bench(workspace)
+        yield Bench(workspace.project, lambda: nullcontext(workspace))
 
 
 @pytest.fixture
@@ -109,3 +111,23 @@ def test_only_rule_files_of_tasks_can_be_reached(bench, task, file):
         bench.read(task, file)
     with pytest.raises(InputError):
         bench.save(Draft(task, file, "x"), None)
+
+
+def test_the_store_is_open_only_while_a_draft_is_tried(project):
+    opened = []
+
+    @contextmanager
+    def opening():
+        with open_project(project) as workspace:
+            opened.append(True)
+            yield workspace
+            opened.append(False)
+
+    alone = Bench(load_project(project), opening)
+    alone.read(TASK, "asks_again.yaml")
+    alone.check(Draft(TASK, "new.yaml", "sql: {good: 'true'}\n"))
+    assert opened == []
+    assert alone.try_out(Draft(TASK, "new.yaml", "sql: {good: 'true'}\n"), 3).rows
+    assert opened == [True, False]
+    with open_project(project) as other:
+        assert other.store.count_traces() > 0

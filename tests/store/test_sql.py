@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from promptlabel.store.migrations import migrate
+from promptlabel.store.signal_tables import STAGES
 from promptlabel.store.sql import query
 
 QUERIES = Path(str(files("promptlabel.store") / "queries"))
@@ -19,6 +20,12 @@ NAMES = [re.sub(r"\{\w+\}", r"\\w+", text) for text in re.findall(r'"([a-z_{}]*[
 def test_every_query_is_one_statement_that_is_used(name: str) -> None:
     assert len(duckdb.extract_statements(query(name))) == 1
     assert any(re.fullmatch(pattern, name) for pattern in NAMES), f"{name}.sql is not used"
+
+
+def test_every_query_of_signals_is_a_stage_or_prepares_one() -> None:
+    names = {path.stem for path in (QUERIES / "signals").glob("*.sql")}
+    assert names == {"outdated", "macros", *STAGES}
+    assert all(len(duckdb.extract_statements(query(f"signals/{name}"))) == 1 for name in names - {"macros"})
 
 
 def test_reading_everything_leaves_out_no_table() -> None:

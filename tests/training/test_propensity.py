@@ -40,6 +40,14 @@ def test_the_audit_tells_the_two_apart(observed: np.ndarray, explained: bool) ->
     assert is_explained(dependence(observed, GOOD, CATEGORY.astype(str).tolist())) is explained
 
 
+def test_an_outcome_that_alone_decides_is_told_from_nothing_known() -> None:
+    outcome = np.repeat([True, False], 50)
+    found = dependence(outcome, outcome, ["all"] * 100)
+    assert found is not None
+    assert is_explained(found) is False
+    assert dependence(np.ones(100, dtype=bool), outcome, ["all"] * 100) is None
+
+
 def test_a_small_audit_says_that_it_cannot_tell() -> None:
     few = slice(0, 30)
     assert is_explained(dependence(BY_CONTEXT[few], GOOD[few], ["all"] * 30)) is None

@@ -93,7 +93,7 @@ def test_a_chain_is_found_exactly_where_a_path_leads_to_the_student(
 def test_a_record_comes_back_from_json_as_it_was() -> None:
     made = ExportRecord(
         "x@1", "x", "2026-11-01", ("tone",), ("student",), (Origin("heir", "qwen", ("c1",)),), 10, 2,
-        {"reason": 3}, {"asks/heir": ("a", "b")}, {"distinct_2": 0.5},
+        {"reason": 3}, {"asks/heir": ("a", "b")}, {"distinct_pairs": 0.5},
     )  # fmt: skip
     assert ExportRecord.read(made.record()) == made
 

@@ -11,7 +11,7 @@ from promptlabel.evals.versions import Case, EvalVersion
 from promptlabel.records import Message, Posterior, Trace
 from promptlabel.review.adjudication import Decision
 from promptlabel.training.export import Labels, TrainingRow, training_rows
-from promptlabel.training.guard import FROZEN, HELD_BACK, LED, NO_VOTE, RECYCLED, EvalOverlap
+from promptlabel.training.guard import FROZEN, HELD_BACK, IMMATURE, LED, NO_VOTE, RECYCLED, EvalOverlap
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 THEN = NOW - timedelta(days=3)
@@ -59,6 +59,9 @@ def test_a_posterior_is_a_soft_label_as_of_its_fit() -> None:
         "source": "labelmodel",
         "as_of": NOW,
         "provenance": ["rule:thanks/code"],
+        "predicted_at": None,
+        "features": {},
+        "propensity": None,
         "input": "text soft",
         "output": "ok",
     }
@@ -132,3 +135,22 @@ def test_what_people_decided_blind_is_gold_whatever_the_model_said() -> None:
     (row,) = training_rows([Trace("own", NOW, input="x")], labels, OVERLAP, None)
     assert isinstance(row, TrainingRow)
     assert row.is_human
+
+
+@pytest.mark.parametrize(
+    ("hours", "voter", "kept"),
+    [
+        (None, "copied/code", True),
+        (1, "copied/code", True),
+        (3, "copied/code", False),
+        (3, "asks/judge", True),
+    ],
+)
+def test_labels_of_code_wait_until_outcomes_are_in(hours: int | None, voter: str, kept: bool) -> None:
+    window = timedelta(hours=hours) if hours else None
+    labels = Labels(
+        "tone", ("good", "bad"), {"t": posterior("t")}, NOW, {}, {"t": (voter,)}, matures_after=window
+    )
+    (found,) = training_rows([Trace("t", NOW - timedelta(hours=2), input="x")], labels, OVERLAP, None)
+    assert isinstance(found, TrainingRow) == kept
+    assert kept or (isinstance(found, Refusal) and found.reason == IMMATURE)

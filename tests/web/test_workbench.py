@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,14 @@ def bench(project: Path) -> Iterator[Workspace]:
 
 
 def signed_in(browser: Any, workspace: Workspace) -> Any:
-    app = workbench_app(workspace)
+    app = workbench_app(workspace.project, lambda: nullcontext(workspace))
     client = browser(app)
     assert client.get(f"/join/{app.state.token}").status_code == 303
     return client
 
 
 def test_strangers_are_let_into_nothing(browser, bench):
-    client = browser(workbench_app(bench))
+    client = browser(workbench_app(bench.project, lambda: nullcontext(bench)))
     assert client.get("/").status_code == 403
     assert client.get("/join/wrong").status_code == 403
     for what in ("tasks", "open", "check", "try", "save"):
@@ -102,7 +102,7 @@ def test_requests_of_another_shape_are_refused(browser, bench):
 
 @contextmanager
 def served(workspace: Workspace) -> Iterator[str]:
-    app = workbench_app(workspace)
+    app = workbench_app(workspace.project, lambda: nullcontext(workspace))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.records import RegisteredRule
-from promptlabel.store.contract import PosteriorTable, VoteTable
+from promptlabel.store.contract import LabelVotes, PosteriorTable, VoteTable
 from promptlabel.store.postgres.session import Connection
 from promptlabel.store.postgres.sql import numbered, query
 from promptlabel.store.rows import fields_from, from_utc
-from promptlabel.store.vote_arrays import VoteCells, vote_table_of
+from promptlabel.store.vote_arrays import VoteCells, label_votes_of, vote_table_of
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -37,6 +37,17 @@ def read_vote_table(connection: Connection, task: str, labels: Sequence[str]) ->
         cells = read_columns(connection, "vote_cells", parameters, _CELLS)
         distributions = _distributions(_rows(connection, "vote_distributions", parameters))
     return vote_table_of(VoteCells(task, labels, rules, ids, cells, distributions))
+
+
+def read_label_votes(connection: Connection, task: str, labels: Sequence[str]) -> LabelVotes:
+    """The task's current votes on each label as they were at one moment."""
+    parameters = {"task": task}
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        rules = [RegisteredRule(*row) for row in _rows(connection, "rules", parameters)]
+        ids = [trace_id for (trace_id,) in _rows(connection, "trace_ids", parameters)]
+        distributions = _distributions(_rows(connection, "vote_distributions", parameters))
+    return label_votes_of(VoteCells(task, labels, rules, ids, {}, distributions))
 
 
 def read_fit(connection: Connection, task: str) -> PosteriorTable | None:

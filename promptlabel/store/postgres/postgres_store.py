@@ -24,7 +24,16 @@ from promptlabel.records import (
     Vote,
 )
 from promptlabel.store.connection import Row
-from promptlabel.store.contract import PLACES, WHOLE, Added, LeaseRequest, Part, PosteriorTable, VoteTable
+from promptlabel.store.contract import (
+    PLACES,
+    WHOLE,
+    Added,
+    LabelVotes,
+    LeaseRequest,
+    Part,
+    PosteriorTable,
+    VoteTable,
+)
 from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
 from promptlabel.store.journal import Journal, Position, encode
 from promptlabel.store.moving import select
@@ -164,6 +173,12 @@ class PostgresStore(Reading):
         from promptlabel.store.postgres import arrays
 
         return self._settled().patiently(lambda session: arrays.read_vote_table(session, task, labels))
+
+    def label_votes(self, task: str, labels: Sequence[str]) -> LabelVotes:
+        """See `Store.label_votes`."""
+        from promptlabel.store.postgres import arrays
+
+        return self._settled().patiently(lambda session: arrays.read_label_votes(session, task, labels))
 
     def drop_dead_letters(self, task: str) -> int:
         """See `Store.drop_dead_letters`."""

@@ -1,7 +1,7 @@
 // The review page: one trace at a time, decided by a key; the next ones are here before they are needed.
 
 import { Outbox } from "./outbox.js";
-import { hideReveal, showReveal, showTold } from "./reveal.js";
+import { hideReveal, setName, showReveal, showTold } from "./reveal.js";
 import { clearTrace, showOpinions, showTrace, unfoldAll } from "./transcript.js";
 
 const AHEAD = 3;
@@ -9,12 +9,15 @@ const PACE_OVER = 20;
 const RETRY = 3000;
 
 const byId = (id) => document.getElementById(id);
-const { task, reviewer, project, mode } = byId("review").dataset;
+const { task, reviewer, project, mode, kind } = byId("review").dataset;
 const adjudicating = mode === "adjudicate";
 const api = `/api/tasks/${encodeURIComponent(task)}`;
 const labelButtons = [...document.querySelectorAll("button.label")];
 const labels = labelButtons.map((button) => button.dataset.label);
-const labelOfKey = new Map(labelButtons.map((button) => [button.dataset.key, button.dataset.label]));
+const buttonOfKey = new Map(labelButtons.map((button) => [button.dataset.key, button]));
+const saveButton = document.querySelector("[data-action=save]");
+// Of pairs: which label each side stood for, to speak of what the reviewer saw.
+const sidesOf = new Map();
 const tab = (sessionStorage.tab ??= crypto.randomUUID());
 const outbox = new Outbox(`${project}:${task}:${reviewer}`, sendEvents, takeReply, showNetwork);
 
@@ -51,6 +54,36 @@ function decide(action, label = null) {
 
 function decideLabel(label) {
   decide(adjudicating ? "adjudicate" : "label", label);
+}
+
+function pressLabel(button) {
+  if (!items[0]) return;
+  if (kind !== "several") {
+    decideLabel(items[0].sides?.[button.dataset.side] ?? button.dataset.label);
+    return;
+  }
+  button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+  showSelection();
+}
+
+function selected() {
+  return labelButtons.filter((button) => button.getAttribute("aria-pressed") === "true").map((button) => button.dataset.label);
+}
+
+function showSelection() {
+  const number = selected().length;
+  const says = number === 0 ? "None of these" : number === 1 ? "This one" : `These ${number}`;
+  saveButton.firstChild.textContent = `${says} `;
+}
+
+function save() {
+  if (saveButton && items[0]) decideLabel(setName(selected()));
+}
+
+// What the reviewer calls a label: of a pair, the side on which they saw it.
+function shownName(traceId, label) {
+  const side = sidesOf.get(traceId)?.indexOf(label) ?? -1;
+  return ["left", "right"][side] ?? label;
 }
 
 function skip() {
@@ -125,7 +158,7 @@ function takeReply(reply) {
 
 function takeResult(result) {
   if (result.outcome === "refused") byId("network").textContent = `Not stored: ${result.reason}`;
-  if (result.reveal && !undone.has(result.event_id)) showReveal(result.reveal, labels, change);
+  if (result.reveal && !undone.has(result.event_id)) showReveal(result.reveal, { labels, kind, shownName }, change);
   if (result.item && result.item.trace_id !== items[0]?.trace_id) {
     hideReveal();
     putFirst(result.item);
@@ -171,13 +204,24 @@ function showCurrent() {
   for (const button of [...labelButtons, ...document.querySelectorAll("[data-action=skip], [data-action=flag]")]) {
     button.disabled = !item;
   }
+  if (saveButton) {
+    for (const button of labelButtons) button.setAttribute("aria-pressed", "false");
+    saveButton.disabled = !item;
+    showSelection();
+  }
+  if (item?.sides) sidesOf.set(item.trace_id, item.sides);
   if (item) showTrace(item);
   else clearTrace(exhausted ? NOTHING_LEFT : "Fetching the next trace…");
-  if (adjudicating) showOpinions(item?.opinions ?? {});
+  if (adjudicating) showOpinions(shownOpinions(item));
   shownAt = performance.now();
   scrollTo(0, 0);
   showProgress();
   announce(item);
+}
+
+function shownOpinions(item) {
+  const given = Object.entries(item?.opinions ?? {});
+  return Object.fromEntries(given.map(([who, label]) => [who, shownName(item.trace_id, label)]));
 }
 
 function announce(item) {
@@ -231,6 +275,7 @@ const actions = new Map([
   [" ", skip],
   ["f", flag],
   ["u", undo],
+  ...(saveButton ? [["Enter", save]] : []),
   ["e", unfoldAll],
   ["c", () => byId("reveal-change").querySelector("button")?.focus()],
   ["h", toggleHelp],
@@ -241,7 +286,7 @@ function isTyping(target) {
 }
 
 function pressesButton(event) {
-  return event.key === " " && event.target.matches("button, summary, a");
+  return (event.key === " " || (event.key === "Enter" && !event.target.matches("button.label"))) && event.target.matches("button, summary, a");
 }
 
 addEventListener("keydown", (event) => {
@@ -249,8 +294,8 @@ addEventListener("keydown", (event) => {
   if (isTyping(event.target) || pressesButton(event)) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (byId("help").open && key !== "h") return;
-  const label = labelOfKey.get(key);
-  const action = label === undefined ? actions.get(key) : () => decideLabel(label);
+  const button = buttonOfKey.get(key);
+  const action = button === undefined ? actions.get(key) : () => pressLabel(button);
   if (!action) return;
   event.preventDefault();
   action();
@@ -265,9 +310,9 @@ function onClick(button, action) {
   });
 }
 
-for (const button of labelButtons) onClick(button, () => decideLabel(button.dataset.label));
+for (const button of labelButtons) onClick(button, () => pressLabel(button));
 for (const button of document.querySelectorAll("[data-action]")) {
-  onClick(button, { skip, flag, undo }[button.dataset.action]);
+  onClick(button, { skip, flag, undo, save }[button.dataset.action]);
 }
 onClick(byId("open-help"), toggleHelp);
 addEventListener("pageshow", (event) => event.persisted && location.reload());

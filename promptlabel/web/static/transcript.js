@@ -16,7 +16,14 @@ export function showTrace(item) {
   const facts = [item.category, item.timestamp && moment(item.timestamp), item.trace_id];
   byId("facts").textContent = facts.filter(Boolean).join(" · ");
   byId("turns").replaceChildren(...folded(item.turns));
+  if (byId("pair")) byId("pair").replaceChildren(...(item.outputs ?? []).map(pairSide));
   showMetadata(item.metadata);
+}
+
+function pairSide(text, place) {
+  const content = element("p", { className: "content" });
+  setContent(content, text);
+  return element("section", {}, element("h2", { className: "role", textContent: ["Left", "Right"][place] }), content);
 }
 
 export function showOpinions(opinions) {
@@ -33,6 +40,7 @@ function moment(timestamp) {
 export function clearTrace(message) {
   byId("facts").textContent = message;
   byId("turns").replaceChildren();
+  byId("pair")?.replaceChildren();
   byId("metadata").hidden = true;
 }
 
