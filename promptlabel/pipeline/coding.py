@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -82,6 +83,7 @@ class Shard:
     root: Path
     rules: Rules
     part: Part
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,11 @@ def _cast_where_they_are(
 ) -> None:
     parts = max(1, -(-workspace.store.count_traces() // workspace.project.settings.engine.shard))
     root = workspace.project.root.resolve()
-    shards = (Shard(root, rules, Part(number, parts)) for rules in groups for number in range(parts))
+    shards = (
+        Shard(root, rules, Part(number, parts), workspace.since)
+        for rules in groups
+        for number in range(parts)
+    )
     for cast in executor.map(cast_shard, shards):
         writer.written_elsewhere(cast.counts)
 
@@ -106,7 +112,7 @@ def cast_shard(shard: Shard) -> Cast:
     """What the shard came to; its votes are with the store, which has each once however often this is done."""
     counts: Counter[Status] = Counter()
     total = 0
-    with open_workspace(shard.root, [shard.rules[0].task]) as workspace:
+    with open_workspace(shard.root, [shard.rules[0].task], since=shard.since) as workspace:
         for votes in _cast(workspace, workspace.tasks[0], shard.rules, part=shard.part):
             workspace.store.add_votes(votes)
             counts.update(vote.status for vote in votes)

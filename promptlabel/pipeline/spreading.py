@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,7 @@ class Spread:
     tasks: tuple[str, ...]
     rules: tuple[RegisteredRule, ...]
     actors: int
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ def send_spread(workspace: Workspace, asked: Sequence[Asking], writer: VoteWrite
         nodes = int(ray.cluster_resources().get("CPU", 1))
         actors = min(engine.workers or nodes, *(_most(asking, workspace) for asking in asked))
         spread = Spread(
-            workspace.project.root.resolve(), tuple(task.name for task in workspace.tasks), rules, actors
+            workspace.project.root.resolve(),
+            tuple(task.name for task in workspace.tasks),
+            rules,
+            actors,
+            workspace.since,
         )
         return _spread(ray, spread, writer)
 
@@ -169,7 +175,7 @@ class Asker:
 
     def ask(self, part: Part) -> Asked:
         """What came of the part; done again after a death, it asks only for what is still missing."""
-        with open_workspace(self._spread.root, self._spread.tasks) as whole:
+        with open_workspace(self._spread.root, self._spread.tasks, since=self._spread.since) as whole:
             workspace = _with_a_share(whole, self._spread.actors)
             writer = CommittedVoteWriter(workspace.store, Progress())
             sent = run_on_loop(_send(workspace, self._spread.rules, part, writer, self._treasurer))
