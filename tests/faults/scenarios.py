@@ -323,13 +323,13 @@ _DYING_WRITER = """
 import time
 from promptlabel.cli import main
 from promptlabel.store.writer import Writer
-whole, since = Writer._commit, []
+whole, since = Writer._committed, []
 def commit(self, group, *more):
     since.append(time.monotonic())
     if since[-1] - since[0] > 0.5:
         raise MemoryError("injected: the writer dies")
     return whole(self, group, *more)
-Writer._commit = commit
+Writer._committed = commit
 main()
 """
 

@@ -41,4 +41,8 @@ def test_the_death_of_the_writing_thread_ends_the_run(tmp_path):
 def test_a_run_that_dies_around_a_write_goes_on_where_it_was(share, tmp_path):
     points = scenarios.crash_points(tmp_path / "count")
     assert points > 20
-    assert_sound(scenarios.crashed(tmp_path / "crash", max(1, int(points * share))))
+    for attempt in range(5):  # a busy machine writes less often, and passes fewer points
+        trial = scenarios.crashed(tmp_path / f"crash-{attempt}", max(1, int(points * share * 0.75**attempt)))
+        if trial.injected:
+            break
+    assert_sound(trial)
