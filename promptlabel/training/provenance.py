@@ -102,7 +102,7 @@ class ExportRecord:
             human=record["human"],
             refused=dict(record["refused"]),
             set_aside={rule: tuple(chain) for rule, chain in record["set_aside"].items()},
-            figures=dict(record["figures"]),
+            figures=dict(record.get("figures", {})),
         )
 
 

@@ -28,7 +28,7 @@ def rule(task: TaskSpec, **spec: object) -> PromptRule:
 ALL = rule(TOPICS)
 YES_NO = rule(TOPICS, answers={"yes": "refund", "no": "none"})
 MIXED = rule(
-    TOPICS, answers={"both": ["shipping", "refund"], "one": "refund", "neither": "none", "?": "abstain"}
+    TOPICS, answers={"both": ["shipping", "refund"], "one": "refund", "neither": "none", "unsure": "abstain"}
 )
 WHICH = rule(PAIR, answers={"A": "first", "B": "second"})
 
@@ -73,15 +73,17 @@ def test_a_list_is_no_answer_to_a_single_choice():
 def test_a_rule_speaks_of_the_labels_that_its_answers_name():
     assert read_vote(YES_NO, Answer("no")).distribution == {"refund": 0.0}
     assert read_vote(MIXED, Answer("one")).distribution == {"refund": 1.0, "shipping": 0.0}
-    assert read_vote(MIXED, Answer("?")).status == "abstain"
+    assert read_vote(MIXED, Answer("unsure")).status == "abstain"
 
 
 def test_a_distribution_over_answers_says_how_likely_each_label_is():
-    found = read_vote(MIXED, Answer("", distribution={"both": 0.4, "one": 0.3, "neither": 0.1, "?": 0.2}))
+    found = read_vote(
+        MIXED, Answer("", distribution={"both": 0.4, "one": 0.3, "neither": 0.1, "unsure": 0.2})
+    )
     assert found.label == "refund"
     assert found.distribution == pytest.approx({"refund": 0.875, "shipping": 0.5})
     assert read_vote(
-        MIXED, Answer("", distribution={"both": 0.2, "one": 0.2, "neither": 0.2, "?": 0.4})
+        MIXED, Answer("", distribution={"both": 0.2, "one": 0.2, "neither": 0.2, "unsure": 0.4})
     ).status == ("abstain")
 
 
