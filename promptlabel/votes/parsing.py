@@ -179,7 +179,8 @@ def _read_set(rule: PromptRule, answer: Answer) -> Reading:
     """The labels that the answer says apply, and by leaving them out those it says do not.
 
     A distribution over answers becomes, of each label, the share of the answers that name it; the rule abstains where
-    abstaining is at least as likely as any other answer, or where a label is less certain than `abstain_below`.
+    abstaining is at least as likely as any other answer, where a label is as likely as not, or less certain than
+    `abstain_below`.
     """
     if answer.distribution is None:
         return _read_named_set(rule, answer.text)
