@@ -82,8 +82,6 @@ def test_a_distribution_over_answers_says_how_likely_each_label_is():
     )
     assert found.label == "refund"
     assert found.distribution == pytest.approx({"refund": 0.875, "shipping": 0.375})
-    tied = Answer("", distribution={"both": 0.4, "one": 0.3, "neither": 0.1, "unsure": 0.2})
-    assert read_vote(MIXED, tied).status == "abstain"
     assert read_vote(
         MIXED, Answer("", distribution={"both": 0.2, "one": 0.2, "neither": 0.2, "unsure": 0.4})
     ).status == ("abstain")
