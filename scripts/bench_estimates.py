@@ -22,7 +22,7 @@ from bench_queue import FloatArray, families_of, queue_scores, trial
 from label_model_measures import VoteSet, read_sets, table
 
 from promptlabel.evals.audit import Sample, audit_sample
-from promptlabel.pipeline.queue import WEIGHTS
+from promptlabel.pipeline.reviewing.queue import WEIGHTS
 from promptlabel.routing.lanes import Budget, Lane, choose, merge
 
 SETS = ("youtube", "trec")

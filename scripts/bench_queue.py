@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from promptlabel.labelmodel import LabelModel
 from promptlabel.labelmodel.patterns import group as group_votes
-from promptlabel.pipeline.queue import WEIGHTS
+from promptlabel.pipeline.reviewing.queue import WEIGHTS
 from promptlabel.routing.disagreement import family_conflict, family_evidence, margin, vote_entropy
 from promptlabel.routing.diversity import diversified, groups, sketches
 from promptlabel.routing.label_change import expected_label_change

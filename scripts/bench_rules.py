@@ -41,7 +41,7 @@ def check_many(number: int) -> None:
             (rules / f"rule_{n:04}.yaml").write_text(KINDS[n % len(KINDS)].format(n=n + 1))
         command = f"""import time, resource
 from pathlib import Path
-from promptlabel.pipeline.check import check
+from promptlabel.pipeline.authoring.check import check
 wall, cpu = time.perf_counter(), time.process_time()
 report = check(Path({str(root)!r}))
 print(report.rules, time.perf_counter() - wall, time.process_time() - cpu)"""

@@ -106,7 +106,7 @@ def make(root: Path, n: int, store: str | None, engine: dict[str, Any]) -> None:
 
 def heuristics(root: Path) -> int:
     """Votes that the project's engine cast."""
-    from promptlabel.pipeline.vote import vote
+    from promptlabel.pipeline.voting.vote import vote
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(root) as workspace:
@@ -118,7 +118,7 @@ def heuristics(root: Path) -> int:
 
 def label_model(root: Path) -> int:
     """Posteriors of a fit."""
-    from promptlabel.pipeline.fit import fit
+    from promptlabel.pipeline.fitting.fit import fit
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(root) as workspace:
@@ -127,7 +127,7 @@ def label_model(root: Path) -> int:
 
 def queue(root: Path) -> int:
     """Items of a queue."""
-    from promptlabel.pipeline.queue import build_queue
+    from promptlabel.pipeline.reviewing.queue import build_queue
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(root) as workspace:

@@ -26,9 +26,9 @@ import orjson
 
 from promptlabel.evals.intervals import Estimate, paired, wilson
 from promptlabel.labelmodel import LabelModel
-from promptlabel.pipeline.analyze import RuleRow, analyze
+from promptlabel.pipeline.authoring.analyze import RuleRow, analyze
 from promptlabel.pipeline.ingest import ingest
-from promptlabel.pipeline.vote import vote
+from promptlabel.pipeline.voting.vote import vote
 from promptlabel.pipeline.workspace import open_workspace
 
 DATA: Final = Path("../shared/data")

@@ -97,7 +97,7 @@ def _weights(project: Project) -> Iterator[Check]:
 
 
 def _engine(project: Project, name: str) -> Check:
-    from promptlabel.pipeline.asking import connect_models
+    from promptlabel.pipeline.voting.asking import connect_models
 
     try:
         connect_models(project, [name])

@@ -11,14 +11,14 @@ from typing import Final
 
 from promptlabel.errors import AlreadyRunningError, StoreError
 from promptlabel.evals.versions import read_versions
-from promptlabel.pipeline.export import export
-from promptlabel.pipeline.fit import FitReport, fit, restore_fit, stored_fit
-from promptlabel.pipeline.freeze import freeze
-from promptlabel.pipeline.gate import Floor, GateReport, gate
-from promptlabel.pipeline.progress import Progress
-from promptlabel.pipeline.queue import QueueReport, build_queue
-from promptlabel.pipeline.report import report
-from promptlabel.pipeline.vote import VoteReport, vote
+from promptlabel.pipeline.evaluating.freeze import freeze
+from promptlabel.pipeline.evaluating.gate import Floor, GateReport, gate
+from promptlabel.pipeline.exporting.export import export
+from promptlabel.pipeline.fitting.fit import FitReport, fit, restore_fit, stored_fit
+from promptlabel.pipeline.reporting.report import report
+from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
+from promptlabel.pipeline.voting.progress import Progress
+from promptlabel.pipeline.voting.vote import VoteReport, vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.settings import Project, load_project
 from promptlabel.store.holding import held

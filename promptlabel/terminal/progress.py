@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from promptlabel.pipeline.progress import Progress, Snapshot
+from promptlabel.pipeline.voting.progress import Progress, Snapshot
 from promptlabel.records import Vote
 
 Way = Literal["auto", "bar", "json", "none"]

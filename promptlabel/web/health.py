@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from promptlabel.errors import StoreError
-from promptlabel.pipeline.metrics import exposition, metrics
+from promptlabel.pipeline.reporting.metrics import exposition, metrics
 from promptlabel.rules.loading import Task
 from promptlabel.store.contract import Store
 

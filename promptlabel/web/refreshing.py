@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from promptlabel.pipeline.review import ReviewDesk
+from promptlabel.pipeline.reviewing.review import ReviewDesk
 
 _OF_A_TASK: Final = ("save_queue", "save_posteriors")
 _OF_ANY: Final = ("add_gold", "add_review")

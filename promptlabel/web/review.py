@@ -20,8 +20,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline.review import ReviewDesk
-from promptlabel.pipeline.task_desk import Submission
+from promptlabel.pipeline.reviewing.review import ReviewDesk
+from promptlabel.pipeline.reviewing.task_desk import Submission
 from promptlabel.records import Trace
 from promptlabel.review.queue import Holder
 from promptlabel.rules.loading import Task

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from promptlabel.errors import Fault, InputError
 from promptlabel.llm.local import models_kept
-from promptlabel.pipeline.workbench import MOST_TRACES, Bench, ChangedOnDiskError, Draft
+from promptlabel.pipeline.authoring.workbench import MOST_TRACES, Bench, ChangedOnDiskError, Draft
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.settings import Project, load_project
 from promptlabel.web.protection import LOOPBACK, Protection

@@ -42,7 +42,7 @@ def test_the_package_itself_loads_nothing_heavy():
 
 
 def test_checking_rules_loads_no_model_library(project):
-    code = f"from pathlib import Path\nfrom promptlabel.pipeline.check import check\ncheck(Path({str(project)!r}))"
+    code = f"from pathlib import Path\nfrom promptlabel.pipeline.authoring.check import check\ncheck(Path({str(project)!r}))"
     assert not loaded(code) & {"litellm", "instructor", "torch", "pandas", "snorkel", "sklearn", "aiohttp"}
 
 

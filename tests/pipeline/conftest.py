@@ -13,10 +13,10 @@ import pytest
 from llm.standin_vllm import vllm, weights  # noqa: F401 - fixtures
 
 from promptlabel.labelmodel.fitting import Method
-from promptlabel.pipeline.fit import fit
-from promptlabel.pipeline.progress import Progress
-from promptlabel.pipeline.queue import QueueReport, build_queue
-from promptlabel.pipeline.vote import vote
+from promptlabel.pipeline.fitting.fit import fit
+from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
+from promptlabel.pipeline.voting.progress import Progress
+from promptlabel.pipeline.voting.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold, Trace
 from promptlabel.rules.loading import Task

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline.check import check
-from promptlabel.pipeline.explain import explain
-from promptlabel.pipeline.suggest import FOLDER, LEAST_LABELS, suggest
+from promptlabel.pipeline.authoring.check import check
+from promptlabel.pipeline.authoring.explain import explain
+from promptlabel.pipeline.authoring.suggest import FOLDER, LEAST_LABELS, suggest
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold
 from promptlabel.terminal.showing import show

@@ -20,7 +20,7 @@ import pytest
 
 from promptlabel.evals.freezing import EvalTask, freeze_version
 from promptlabel.evals.versions import CASES_FILE, MANIFEST_FILE, cases_bytes, manifest_bytes
-from promptlabel.pipeline.export import export
+from promptlabel.pipeline.exporting.export import export
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold, Trace
 from promptlabel.review.adjudication import Decision

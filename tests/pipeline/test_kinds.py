@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline.analyze import analyze
-from promptlabel.pipeline.audit import audit
-from promptlabel.pipeline.explain import explain
-from promptlabel.pipeline.export import TrainingWish, export
-from promptlabel.pipeline.fit import fit
-from promptlabel.pipeline.freeze import freeze
-from promptlabel.pipeline.judging import judge_of
-from promptlabel.pipeline.preview import preview
-from promptlabel.pipeline.queue import build_queue
-from promptlabel.pipeline.report import report
-from promptlabel.pipeline.vote import vote
+from promptlabel.pipeline.authoring.analyze import analyze
+from promptlabel.pipeline.authoring.explain import explain
+from promptlabel.pipeline.authoring.preview import preview
+from promptlabel.pipeline.evaluating.audit import audit
+from promptlabel.pipeline.evaluating.freeze import freeze
+from promptlabel.pipeline.exporting.export import TrainingWish, export
+from promptlabel.pipeline.fitting.fit import fit
+from promptlabel.pipeline.fitting.judging import judge_of
+from promptlabel.pipeline.reporting.report import report
+from promptlabel.pipeline.reviewing.queue import build_queue
+from promptlabel.pipeline.voting.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold, Trace
 from promptlabel.traces.fields import Fields

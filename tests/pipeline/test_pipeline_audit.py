@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from promptlabel.evals.audit import ACTIVE, NONE, PPI, WEIGHTED, WILSON
-from promptlabel.pipeline.audit import NO_FIT, NO_GOLD, AuditReport, audit
-from promptlabel.pipeline.fit import fit
-from promptlabel.pipeline.queue import QueueReport, build_queue
+from promptlabel.pipeline.evaluating.audit import NO_FIT, NO_GOLD, AuditReport, audit
+from promptlabel.pipeline.fitting.fit import fit
+from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
 
 
 def true_accuracy(tone) -> float:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline import export_rows
-from promptlabel.pipeline.export import ENDINGS, UNFROZEN, export
-from promptlabel.pipeline.freeze import freeze
+from promptlabel.pipeline.evaluating.freeze import freeze
+from promptlabel.pipeline.exporting import export_rows
+from promptlabel.pipeline.exporting.export import ENDINGS, UNFROZEN, export
 from promptlabel.pipeline.ingest import ingest
 from promptlabel.review.adjudication import decide
 from promptlabel.store.contract import Added

@@ -11,11 +11,11 @@ import pytest
 
 from promptlabel.errors import InputError, PromptlabelError
 from promptlabel.evals.versions import CASES_FILE, MANIFEST_FILE
-from promptlabel.pipeline import freeze as freeze_module
-from promptlabel.pipeline.export import export
-from promptlabel.pipeline.fit import fit
-from promptlabel.pipeline.freeze import Options, freeze
-from promptlabel.pipeline.trained import trained_repeats
+from promptlabel.pipeline.evaluating import freeze as freeze_module
+from promptlabel.pipeline.evaluating.freeze import Options, freeze
+from promptlabel.pipeline.exporting.export import export
+from promptlabel.pipeline.exporting.trained import trained_repeats
+from promptlabel.pipeline.fitting.fit import fit
 from promptlabel.pipeline.workspace import open_workspace
 from promptlabel.records import Gold, Trace
 

@@ -10,11 +10,11 @@ import numpy as np
 import orjson
 import pytest
 
-from promptlabel.pipeline.analyze import analyze
-from promptlabel.pipeline.audit import audit
-from promptlabel.pipeline.export import export
-from promptlabel.pipeline.freeze import freeze
-from promptlabel.pipeline.report import HARDER, report
+from promptlabel.pipeline.authoring.analyze import analyze
+from promptlabel.pipeline.evaluating.audit import audit
+from promptlabel.pipeline.evaluating.freeze import freeze
+from promptlabel.pipeline.exporting.export import export
+from promptlabel.pipeline.reporting.report import HARDER, report
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -18,8 +18,8 @@ from faults.server import serving
 from postgres_server import Server
 from store_samples import a_trace
 
-from promptlabel.pipeline.coding import votes_digest
-from promptlabel.pipeline.vote import VoteReport, vote
+from promptlabel.pipeline.voting.coding import votes_digest
+from promptlabel.pipeline.voting.vote import VoteReport, vote
 from promptlabel.pipeline.workspace import open_workspace
 from promptlabel.store.contract import Spent
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from promptlabel.errors import InputError, StoreError
-from promptlabel.pipeline.review import ReviewDesk
-from promptlabel.pipeline.task_desk import Receipt, Submission
+from promptlabel.pipeline.reviewing.review import ReviewDesk
+from promptlabel.pipeline.reviewing.task_desk import Receipt, Submission
 from promptlabel.records import Gold, Pick, ReviewEvent, Trace
 from promptlabel.review.adjudication import PROBE, decide
 from promptlabel.review.queue import Holder

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from promptlabel.errors import AlreadyRunningError, InputError
-from promptlabel.pipeline.freeze import freeze
-from promptlabel.pipeline.gate import Floor
-from promptlabel.pipeline.progress import Progress
+from promptlabel.pipeline.evaluating.freeze import freeze
+from promptlabel.pipeline.evaluating.gate import Floor
 from promptlabel.pipeline.run import RunReport, Wishes, run
 from promptlabel.pipeline.since import since
+from promptlabel.pipeline.voting.progress import Progress
 from promptlabel.pipeline.workspace import open_workspace
 from promptlabel.records import Gold, Trace
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline.workbench import Bench, ChangedOnDiskError, Draft
+from promptlabel.pipeline.authoring.workbench import Bench, ChangedOnDiskError, Draft
 from promptlabel.pipeline.workspace import open_project
 from promptlabel.settings import load_project
 

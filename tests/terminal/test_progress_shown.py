@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from promptlabel.pipeline.progress import Snapshot
+from promptlabel.pipeline.voting.progress import Snapshot
 from promptlabel.terminal.progress import every, line, render
 
 NOW = Snapshot(

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from promptlabel.errors import Fault, InputError, StoreHeldError
-from promptlabel.pipeline.queue import QueueItem, QueueReport
+from promptlabel.pipeline.reviewing.queue import QueueItem, QueueReport
 from promptlabel.routing.backlog import Backlog
 from promptlabel.terminal.showing import show, show_error
 

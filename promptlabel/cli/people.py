@@ -1,0 +1,76 @@
+"""People: what they should look at, and what they said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from promptlabel.cli.options import on_votes, show
+
+
+@click.command()
+@on_votes
+def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Choose what people should review, and say why."""
+    from promptlabel.pipeline.reviewing.queue import build_queue
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        show("queue", [build_queue(workspace, task) for task in workspace.tasks], as_json)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8711, show_default=True, help="0 is any free one."
+)
+@click.option("--reviewer", default="reviewer", show_default=True, help="The name of the first reviewer.")
+@click.option(
+    "--reviewers",
+    type=click.IntRange(1, 10),
+    help="Reviewers a trace (default: `review.reviewers` of promptlabel.yaml).",
+)
+@click.option(
+    "--invite", "invited", multiple=True, metavar="NAME", help="Print an address for NAME that works once."
+)
+@click.option(
+    "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
+)
+@on_votes
+def review(
+    port: int,
+    reviewer: str,
+    reviewers: int | None,
+    invited: tuple[str, ...],
+    name: str | None,
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Serve the reviewers' page."""
+    from promptlabel.pipeline.workspace import open_workspace
+    from promptlabel.web.serving import serve
+
+    with open_workspace(project, tasks) as workspace:
+        settings = workspace.project.settings.review
+        chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
+        serve(
+            workspace,
+            port=port,
+            name=name,
+            reviewer=reviewer,
+            invited=invited,
+            review=chosen,
+            as_json=as_json,
+        )
+
+
+@click.command()
+@on_votes
+def reviewers(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
+    """Show how far reviewers agree and can be trusted."""
+    from promptlabel.pipeline.reviewing.reviewers import reviewers
+    from promptlabel.pipeline.workspace import open_workspace
+
+    with open_workspace(project, tasks) as workspace:
+        show("reviewers", [reviewers(workspace, task) for task in workspace.tasks], as_json)

@@ -1,0 +1,1 @@
+"""What an author of rules sees: checks, trials, what a rule does, proposals."""

@@ -1,0 +1,1 @@
+"""Labels to training data, and what became of it."""

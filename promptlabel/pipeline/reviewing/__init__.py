@@ -1,0 +1,1 @@
+"""Labels to people: the queue and the desk."""

@@ -1,0 +1,191 @@
+"""Runs the code rules of a task over the traces that lack their votes, in shards where the engine has several workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from promptlabel.errors import PromptlabelError
+from promptlabel.pipeline.voting.casting import code_votes
+from promptlabel.pipeline.voting.executors import Executor, executor_of
+from promptlabel.pipeline.voting.writing import VoteWriter
+from promptlabel.pipeline.workspace import Workspace, open_workspace
+from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
+from promptlabel.rules.heuristic import CodeRule
+from promptlabel.rules.loading import Task, load_checked
+from promptlabel.store.contract import WHOLE, Part
+from promptlabel.store.opening import kind_of
+
+VOTES_AT_ONCE: Final = 512
+"""Traces a rule sees at once: enough for a batch of SQL, few enough for the progress bar to move."""
+
+
+def cast_code_votes(
+    workspace: Workspace, task: Task, writer: VoteWriter, *, rules: Sequence[str], limit: int | None
+) -> None:
+    """Nothing; every missing vote of the task's heuristics is with the store."""
+    engine = workspace.project.settings.engine
+    groups = _groups(workspace, task, rules)
+    if limit is not None:
+        groups = [(rule,) for group in groups for rule in group]
+    if engine.executor == "inline" or not groups or limit is not None:
+        for group in groups:
+            for votes in _cast(workspace, task, group, limit=limit):
+                writer.write(votes)
+        return
+    with executor_of(engine) as executor:
+        shared = kind_of(workspace.project.settings.store)
+        (_cast_where_they_are if shared else _cast_from_here)(workspace, executor, groups, writer)
+
+
+Rules = tuple[RegisteredRule, ...]
+"""Rules that lack the same traces, or next to: each trace is read once for all of them."""
+
+
+def _groups(workspace: Workspace, task: Task, names: Sequence[str]) -> list[Rules]:
+    """The chosen rules: those that have not voted yet together, each other alone."""
+    cast = workspace.store.count_votes(task.name)
+    chosen = {code.name for code in task.heuristics if not names or code.name in names}
+    found = [
+        rule
+        for rule in task.registered(workspace.project.settings.models)
+        if rule.rule in chosen and rule.kind != "prompt"
+    ]
+    fresh = tuple(rule for rule in found if not cast.get((rule.rule, rule.model)))
+    return [group for group in (fresh, *((rule,) for rule in found if rule not in fresh)) if group]
+
+
+def _cast(
+    workspace: Workspace, task: Task, rules: Rules, *, limit: int | None = None, part: Part = WHOLE
+) -> Iterator[list[Vote]]:
+    """The rules' missing votes.
+
+    All rules see what the first lacks; then each sees what it lacks still, as after a shard that was cut off.
+    """
+    for count, first in enumerate(rules):
+        together = (first,) if count else rules
+        for traces in _pending(workspace, first, VOTES_AT_ONCE, limit=limit, part=part):
+            yield [vote for rule in together for vote in code_votes(code_rule(task, rule), rule, traces)]
+
+
+# --- a shared store: workers read it and write to it themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of all traces, and the versions of the rules that are to vote on it."""
+
+    root: Path
+    rules: Rules
+    part: Part
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What a shard came to: votes by status, and a digest of them, whatever their order."""
+
+    counts: dict[Status, int]
+    digest: int
+
+
+def _cast_where_they_are(
+    workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
+) -> None:
+    parts = max(1, -(-workspace.store.count_traces() // workspace.project.settings.engine.shard))
+    root = workspace.project.root.resolve()
+    shards = (
+        Shard(root, rules, Part(number, parts), workspace.since)
+        for rules in groups
+        for number in range(parts)
+    )
+    for cast in executor.map(cast_shard, shards):
+        writer.written_elsewhere(cast.counts)
+
+
+def cast_shard(shard: Shard) -> Cast:
+    """What the shard came to; its votes are with the store, which has each once however often this is done."""
+    counts: Counter[Status] = Counter()
+    total = 0
+    with open_workspace(shard.root, [shard.rules[0].task], since=shard.since) as workspace:
+        for votes in _cast(workspace, workspace.tasks[0], shard.rules, part=shard.part):
+            workspace.store.add_votes(votes)
+            counts.update(vote.status for vote in votes)
+            total ^= votes_digest(votes)
+        workspace.store.settle()
+    return Cast(dict(counts), total)
+
+
+def votes_digest(votes: Sequence[Vote]) -> int:
+    """The exclusive or of the votes' digests: the same for the same votes in any order and any split."""
+    total = 0
+    for vote in votes:
+        total ^= int(digest([vote.key, vote.status, vote.label]), 16)
+    return total
+
+
+# --- an embedded store: its one owner hands out traces and takes votes
+
+
+@dataclass(frozen=True, slots=True)
+class Handful:
+    """Traces that rules are to vote on."""
+
+    root: Path
+    rules: Rules
+    traces: tuple[Trace, ...]
+
+
+def _cast_from_here(
+    workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
+) -> None:
+    for rules in groups:
+        for count, first in enumerate(rules):
+            together = (first,) if count else rules
+            for votes in executor.map(cast_handful, _handfuls(workspace, first, together)):
+                writer.write(votes)
+
+
+def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
+    root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
+    for traces in _pending(workspace, lacking, size):
+        yield Handful(root, rules, tuple(traces))
+
+
+def cast_handful(handful: Handful) -> list[Vote]:
+    """The rules' votes on the traces."""
+    _, tasks = load_checked(handful.root, [handful.rules[0].task])
+    return [
+        vote for rule in handful.rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
+    ]
+
+
+# --- both
+
+
+def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:
+    """The task's code rule of that version.
+
+    Raises:
+        PromptlabelError: if it is not, or no longer, in the rules folder as this worker sees it.
+    """
+    for code in task.heuristics:
+        if (code.name, code.rule_hash) == (rule.rule, rule.rule_hash):
+            return code
+    raise PromptlabelError(
+        f"rule {task.name}/{rule.rule} was changed while it was voting, or is another version on this worker;"
+        " what was voted is stored: run this again"
+    )
+
+
+def _pending(
+    workspace: Workspace, rule: RegisteredRule, size: int, *, limit: int | None = None, part: Part = WHOLE
+) -> Iterator[list[Trace]]:
+    pending = (trace for trace, _ in workspace.pending(rule, limit=limit, part=part))
+    while traces := list(islice(pending, size)):
+        yield traces
