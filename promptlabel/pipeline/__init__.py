@@ -1,1 +1,1 @@
-"""The shell that joins stages, models and store: one module a verb, each with one function that does it."""
+"""The shell that joins stages, models and store: rooms of verbs, one module a verb, one function that does it."""

@@ -63,6 +63,6 @@ def test_the_time_grows_with_the_length_as_it_was_measured() -> None:
     lengths = rng.integers(10, 5000, 400).astype(float)
     seconds = 2.0 * np.sqrt(lengths + 1) * np.exp(rng.normal(0, 0.3, 400)) / 10
     found = reviewer_seconds(lengths, np.arange(300), seconds[:300])
-    assert abs(np.corrcoef(np.log(found[300:]), np.log(seconds[300:]))[0, 1]) > 0.8
+    assert abs(np.corrcoef(np.log(found[300:]), np.log(seconds[300:]))[0, 1]) > 0.75
     even = reviewer_seconds(np.full(50, 7.0), np.arange(FEWEST_TIMED), np.full(FEWEST_TIMED, 4.0))
     np.testing.assert_allclose(even, 4.0)

@@ -7,7 +7,7 @@ WHERE picks.task = $task AND wanted.places > (
         WHERE leased.task = $task AND leased.trace_id = picks.trace_id AND until > now()
         UNION
         SELECT reviewer FROM reviews AS given
-        WHERE given.task = $task AND given.trace_id = picks.trace_id AND label IS NOT NULL AND lane <> 'probe'
+        WHERE given.task = $task AND given.trace_id = picks.trace_id AND label IS NOT NULL AND lane IS DISTINCT FROM 'probe'
           AND NOT EXISTS (SELECT FROM reviews AS later WHERE later.undoes = given.event_id)) AS others
     WHERE reviewer <> $reviewer)
 ORDER BY turn
