@@ -98,7 +98,7 @@ def _generate(folder: Path, events: int) -> None:
 def _in_process(who: str, folder: str) -> dict[str, float]:
     command = [sys.executable, __file__, who, folder]
     found: dict[str, float] = json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     )
     return found
 

@@ -1,8 +1,8 @@
 """Signals of traces: those given, and those that are out of date computed anew in SQL where the traces lie.
 
 The queries in ``queries/signals/`` say what the pure functions of `promptlabel.traces` say, which are their oracle. Each
-fills a temporary table of its own, for the outdated traces and the others of their sessions and persons; the last one
-puts the signals of the outdated ones together.
+fills a temporary table of its own, for some of the outdated traces and the others of their sessions and persons; the
+last one puts the signals of the outdated ones together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from promptlabel.store.connection import Connection, Row, count
 from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.sql import query
 from promptlabel.store.trace_tables import stage
+
+TRACES_AT_ONCE: Final = 200_000
+"""Outdated traces whose texts and events are taken apart at once: what bounds the memory that many of them take."""
 
 STAGES: Final = (
     "involved",
@@ -37,8 +40,12 @@ def stage_signals(connection: Connection) -> int:
     outdated = stage_outdated(connection)
     if outdated:
         connection.execute(query("signals/macros"))
-        for part in STAGES:
-            connection.execute(query(f"signals/{part}"))
+        connection.execute(query("stage_arriving_signals"))
+        parts = -(-outdated // TRACES_AT_ONCE)
+        for part in range(parts):
+            connection.execute(query("signals/due"), {"parts": parts, "part": part})
+            for stage_of_part in STAGES:
+                connection.execute(query(f"signals/{stage_of_part}"))
     return outdated
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from promptlabel.pipeline.ingest import update_signals
 from promptlabel.records import Event, Message, Trace
+from promptlabel.store import signal_tables
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.traces.reactions import ASKED_AGAIN, DECIDED, NO_USE, RATED, TAKEN_BACK
 from promptlabel.traces.sessions import person_of
@@ -115,10 +117,15 @@ def _is_later(one: Trace, trace: Trace) -> bool:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(logs(), st.booleans())
-def test_the_store_computes_what_the_functions_say(
-    store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool
+@given(logs(), st.booleans(), st.sampled_from([1, 3, signal_tables.TRACES_AT_ONCE]))
+def test_the_store_computes_what_the_functions_say_however_many_at_once(
+    store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool, at_once: int
 ) -> None:
+    with patch.object(signal_tables, "TRACES_AT_ONCE", at_once):
+        _compare(store, log, in_two)
+
+
+def _compare(store: DuckDBStore, log: tuple[list[Trace], list[Event]], in_two: bool) -> None:
     mine = _renamed(log, f"{next(EXAMPLES)}-")
     half = len(mine[0]) // 2 if in_two else len(mine[0])
     store.add_traces(mine[0][:half])

@@ -24,7 +24,7 @@ def test_every_query_is_one_statement_that_is_used(name: str) -> None:
 
 def test_every_query_of_signals_is_a_stage_or_prepares_one() -> None:
     names = {path.stem for path in (QUERIES / "signals").glob("*.sql")}
-    assert names == {"outdated", "macros", *STAGES}
+    assert names == {"outdated", "due", "macros", *STAGES}
     assert all(len(duckdb.extract_statements(query(f"signals/{name}"))) == 1 for name in names - {"macros"})
 
 
