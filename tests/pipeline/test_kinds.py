@@ -205,7 +205,23 @@ def test_examples_of_sets_are_tested_in_any_order(topics):
 def test_what_does_not_know_sets_says_so(topics):
     workspace, _ = topics
     with pytest.raises(InputError, match="kind `several`"):
-        explain(workspace, "words")
+        export(workspace, "hf")
+
+
+def test_a_rule_about_sets_is_explained_label_by_label(topics):
+    workspace, truth = topics
+    gold(workspace, "topics", truth | {"t002": "refund"})
+    (found,) = explain(workspace, "words").models
+    said = {one.label: (one.votes, one.judged, one.precision) for one in found.labels}
+    assert said == {"refund": (30, 30, 1.0), "shipping": (60, 60, 59 / 60), "bug": (30, 30, 1.0)}
+    (wrong,) = found.wrong
+    assert (wrong.trace_id, wrong.vote, wrong.gold) == (
+        "t002",
+        "shipping: applies",
+        "shipping: does not apply",
+    )
+    assert found.wrong_total == 1
+    assert found.figures.rule == "words"
 
 
 def test_a_set_cannot_be_asked_of_single_answers(tmp_path: Path):

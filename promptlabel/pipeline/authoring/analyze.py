@@ -93,7 +93,7 @@ class AnalyzeReport:
 
 def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
     """The task's current votes, described; gold that is held back takes no part."""
-    table, gold, random = _material(workspace, task)
+    table, gold, random = material(workspace, task)
     analysis = analyze_votes(table.votes, gold=gold, n_classes=len(table.labels))
     by_rule = workspace.store.cost(task.name)
     costs = [by_rule.get((rule.rule, rule.model), Spent(0.0, 0)) for rule in table.rules]
@@ -119,7 +119,7 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
     )
 
 
-def _material(
+def material(
     workspace: Workspace, task: Task
 ) -> tuple[VoteTable, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """The votes, the gold beside them, and whether each was drawn at random; where several labels may apply, a row each."""

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from promptlabel.pipeline.authoring.analyze import RuleRow, analyze
+from promptlabel.pipeline.authoring.analyze import RuleRow, analyze, material
 from promptlabel.pipeline.authoring.preview import rule_named
-from promptlabel.pipeline.fitting.fit import gold_column
-from promptlabel.pipeline.fitting.tables import require_single, vote_table
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, Vote
 from promptlabel.redaction import redacted
@@ -33,7 +31,10 @@ _SNIPPET = 400
 
 @dataclass(frozen=True, slots=True)
 class ShownTrace:
-    """A trace that stands for others of its kind: the end of what it says, the rule's vote, and gold."""
+    """A trace that stands for others of its kind: the end of what it says, the rule's vote, and gold.
+
+    Where several labels may apply, vote and gold are on one of them: ``refund: applies``.
+    """
 
     trace_id: str
     text: str
@@ -102,10 +103,8 @@ def explain(workspace: Workspace, rule: str) -> ExplainReport:
         InputError: when no task, or more than one, has a rule of this name.
     """
     task, found = rule_named(workspace.tasks, rule)
-    require_single(task, "explain")
-    table = vote_table(workspace, task)
+    table, gold, _ = material(workspace, task)
     figures = {(row.rule, row.model): row for row in analyze(workspace, task).rules}
-    gold = gold_column(workspace, task, table)
     description = getattr(found, "description", "") or getattr(
         getattr(found, "spec", None), "description", ""
     )
@@ -119,7 +118,7 @@ def explain(workspace: Workspace, rule: str) -> ExplainReport:
 
 @dataclass(frozen=True)
 class _View:
-    """One column of a task's votes, beside gold and the other columns."""
+    """One column of a task's votes, beside gold and the other columns; of several labels a row for each trace and label."""
 
     workspace: Workspace
     task: Task
@@ -140,17 +139,17 @@ class _View:
             labels=self._labels,
             wrong=self._shown(self._surest(wrong, stored), stored),
             wrong_total=len(wrong),
-            alone=self._shown(self._ids(by_itself), stored),
+            alone=self._shown(by_itself.tolist(), stored),
             alone_total=len(by_itself),
-            decisive_total=len(decisive(self.table.votes, self.column, len(self.task.labels))),
+            decisive_total=len(decisive(self.table.votes, self.column, len(self.table.labels))),
             repeats=[Repeated(name, twin.shared, twin.agreement) for name, twin in named],
             usd_per_vote=self.figures.usd / self.figures.votes if self.figures.votes else None,
             suggestions=suggestions(self._facts(named, len(by_itself))),
         )
 
-    def _surest(self, rows: npt.NDArray[np.intp], stored: Mapping[str, Vote]) -> list[str]:
-        """The rows' ids, those with the most confident votes first."""
-        return sorted(self._ids(rows), key=lambda name: -(stored[name].confidence or 0))
+    def _surest(self, rows: npt.NDArray[np.intp], stored: Mapping[str, Vote]) -> list[int]:
+        """The rows, those with the most confident votes first."""
+        return sorted(rows.tolist(), key=lambda row: -(stored[self.table.trace_ids[row]].confidence or 0))
 
     @property
     def _own(self) -> npt.NDArray[np.int64]:
@@ -165,11 +164,20 @@ class _View:
         return [self._said(index, label) for index, label in enumerate(self.task.labels)]
 
     def _said(self, index: int, label: str) -> SaidLabel:
-        says = self._own == index
+        says = self._own == index if not self._is_of_sets else (self._own == 1) & (self._about == index)
         judged = says & (self.gold >= 0)
-        right = int((judged & (self.gold == index)).sum())
+        right = int((judged & (self.gold == self._own)).sum())
         total = int(judged.sum())
         return SaidLabel(label, int(says.sum()), total, right / total if total else None)
+
+    @property
+    def _is_of_sets(self) -> bool:
+        return self.task.spec.kind == "several"
+
+    @property
+    def _about(self) -> npt.NDArray[np.intp]:
+        """Where several labels may apply, the label that each row is about."""
+        return np.arange(len(self.table.trace_ids)) % len(self.task.labels)
 
     def _facts(self, named: Sequence[tuple[str, Twin]], by_itself: int) -> RuleFacts:
         known = self.gold[self.gold >= 0]
@@ -179,7 +187,7 @@ class _View:
         cast = sum(statuses.values())
         return RuleFacts(
             labels=self.task.labels,
-            traces=len(self.table.trace_ids),
+            traces=len(set(self.table.trace_ids)),
             votes=self.figures.votes,
             judged=[said.judged for said in self._labels],
             precision=[said.precision for said in self._labels],
@@ -211,22 +219,23 @@ class _View:
         votes = self.workspace.store.votes(self.task.name, rule=self._rule.rule, trace_ids=ids)
         return {vote.trace_id: vote for owner, vote in votes if owner.model == self._rule.model}
 
-    def _shown(self, ids: Sequence[str], stored: Mapping[str, Vote]) -> list[ShownTrace]:
-        chosen = ids[:SHOWN]
-        texts = {trace.trace_id: redacted(trace.transcript) for trace in self.workspace.store.traces(chosen)}
-        gold = dict(zip(self.table.trace_ids, self.gold.tolist(), strict=True))
-        return [
-            ShownTrace(
-                trace_id=name,
-                text=texts[name][-_SNIPPET:],
-                vote=self._label_on(name),
-                gold=self.task.labels[gold[name]] if gold[name] >= 0 else None,
-                confidence=stored[name].confidence,
-                rationale=stored[name].rationale,
-            )
-            for name in chosen
-            if name in stored
-        ]
+    def _shown(self, rows: Sequence[int], stored: Mapping[str, Vote]) -> list[ShownTrace]:
+        chosen = [row for row in rows[:SHOWN] if self.table.trace_ids[row] in stored]
+        names = list({self.table.trace_ids[row] for row in chosen})
+        texts = {trace.trace_id: redacted(trace.transcript) for trace in self.workspace.store.traces(names)}
+        return [self._shown_row(row, stored, texts) for row in chosen]
 
-    def _label_on(self, trace_id: str) -> str:
-        return self.task.labels[int(self._own[self.table.trace_ids.index(trace_id)])]
+    def _shown_row(self, row: int, stored: Mapping[str, Vote], texts: Mapping[str, str]) -> ShownTrace:
+        name, gold = self.table.trace_ids[row], int(self.gold[row])
+        return ShownTrace(
+            trace_id=name,
+            text=texts[name][-_SNIPPET:],
+            vote=self._in_words(row, int(self._own[row])),
+            gold=self._in_words(row, gold) if gold >= 0 else None,
+            confidence=stored[name].confidence,
+            rationale=stored[name].rationale,
+        )
+
+    def _in_words(self, row: int, said: int) -> str:
+        label = self.table.labels[said]
+        return f"{self.task.labels[int(self._about[row])]}: {label}" if self._is_of_sets else label
