@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,27 @@ def read_json(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL server for tests that leave it running."""
+@contextmanager
+def _postgres(**settings: str) -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="needs the postgres extra")
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     with temporary_folder() as folder:
-        server = Server(Path(folder), fsync="off")
+        server = Server(Path(folder), **settings)
         server.start()
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for tests that leave it running."""
+    with _postgres(fsync="off") as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[Server]:
+    """A PostgreSQL server of the test's own, to be killed."""
+    with _postgres() as server:
+        yield server

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from promptlabel.cli.options import (
 
 if TYPE_CHECKING:
     from promptlabel.labelmodel.fitting import Method
+    from promptlabel.pipeline.voting.vote import VoteReport
     from promptlabel.terminal.progress import Way
 
 
@@ -62,19 +65,9 @@ def vote(
     as_json: bool,
 ) -> None:
     """Run the rules where votes are missing."""
-    from promptlabel.pipeline.voting.batching import Batching
     from promptlabel.pipeline.voting.vote import vote
-    from promptlabel.pipeline.workspace import open_workspace
-    from promptlabel.terminal.progress import showing_progress
 
-    with (
-        open_workspace(project, tasks, lean=True) as workspace,
-        showing_progress(way, as_json=as_json) as progress,
-    ):
-        batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
-        result = vote(workspace, rules=rules, limit=limit, progress=progress, batching=batching)
-    show("vote", result, as_json)
-    sys.exit(result.exit_code)
+    _ask(partial(vote, rules=rules, limit=limit), way, (batch, detach), project, tasks, as_json)
 
 
 @click.command()
@@ -93,17 +86,31 @@ def retry(
     as_json: bool,
 ) -> None:
     """Ask again where answers failed."""
-    from promptlabel.pipeline.voting.batching import Batching
     from promptlabel.pipeline.voting.vote import retry
+
+    _ask(partial(retry, rules=rules), way, (batch, detach), project, tasks, as_json)
+
+
+def _ask(
+    verb: Callable[..., VoteReport],
+    way: Way,
+    in_files: tuple[bool, bool],
+    project: Path,
+    tasks: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Nothing; what the verb asked is shown. `in_files`: whether in batch files, and whether without waiting for them."""
+    from promptlabel.pipeline.voting.batching import Batching
     from promptlabel.pipeline.workspace import open_workspace
     from promptlabel.terminal.progress import showing_progress
 
+    batch, detach = in_files
     with (
         open_workspace(project, tasks, lean=True) as workspace,
         showing_progress(way, as_json=as_json) as progress,
     ):
         batching = Batching(submit=batch or detach, wait=not detach, tell=progress.note)
-        result = retry(workspace, rules=rules, progress=progress, batching=batching)
+        result = verb(workspace, progress=progress, batching=batching)
     show("vote", result, as_json)
     sys.exit(result.exit_code)
 

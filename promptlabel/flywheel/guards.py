@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from promptlabel.flywheel.amplification import Amplification, Persistence
 from promptlabel.flywheel.feedback import FeedbackFigures
@@ -42,21 +41,12 @@ class GuardFigures:
 
     Attributes:
         exports: oldest first.
-        command: what reproduces a figure, by its name.
     """
 
     exports: tuple[ExportFigures, ...] = ()
     feedback: tuple[SignalFeedback, ...] = ()
     amplification: Amplification | None = None
     persistence: Persistence | None = None
-    command: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "exports": "promptlabel export --to training",
-            "feedback": "promptlabel report --json",
-            "amplification": "promptlabel report --json",
-            "persistence": "promptlabel report --json",
-        }
-    )
 
     @property
     def is_empty(self) -> bool:
@@ -64,7 +54,3 @@ class GuardFigures:
         return not (self.exports or self.feedback or self.persistence) and not (
             self.amplification and self.amplification.cells
         )
-
-    def record(self) -> dict[str, Any]:
-        """The figures as a JSON object."""
-        return asdict(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
 from promptlabel.records import Event, Gold, JsonValue, Pick, RegisteredRule, ReviewEvent, Trace, Vote
@@ -20,12 +21,12 @@ from promptlabel.store.rows import (
 )
 
 
-class Reading:
+class Reading(ABC):
     """What a `Store` returns of its rows; a home says how a named query is run."""
 
+    @abstractmethod
     def read(self, name: str, /, **parameters: object) -> Iterator[Row]:
         """The rows of the query, once everything put before is to be seen."""
-        raise NotImplementedError
 
     # --- what happened in production
     def count_traces(self) -> int:

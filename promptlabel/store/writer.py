@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -54,7 +55,7 @@ class Work:
         return sum(map(len, self.rows.values()))
 
 
-class Writer:
+class Writer(ABC):
     """The writing thread of one store; when it dies, every later call fails at once with the cause.
 
     A line is in the journal, where it outlives the process, when its work gets in line.
@@ -208,13 +209,13 @@ class Writer:
             return [None] * len(group)
         return self.commit(group, position)
 
+    @abstractmethod
     def commit(self, group: Sequence[Work], position: Position) -> list[object]:
         """What the steps of the group returned, once all of it is durable with the journal's position."""
-        raise NotImplementedError
 
+    @abstractmethod
     def errors(self) -> AbstractContextManager[None]:
         """A context in which the database's errors become a StoreError that says what to do."""
-        raise NotImplementedError
 
     def _die(self, error: BaseException) -> None:
         cause = self._cause = self._told(error)
