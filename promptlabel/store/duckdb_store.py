@@ -7,21 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, cast
 
 from promptlabel.errors import StoreHeldError
 from promptlabel.records import (
     Answer,
-    Attempt,
     Event,
     Gold,
-    JsonValue,
-    Pick,
     RegisteredRule,
-    ReviewEvent,
     Trace,
-    Vote,
 )
 from promptlabel.store import (
     loading,
@@ -42,40 +36,47 @@ from promptlabel.store.contract import (
     PosteriorTable,
     VoteTable,
 )
-from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
 from promptlabel.store.holding import held
-from promptlabel.store.journal import SEGMENT_BYTES, Journal, encode, erase, read
+from promptlabel.store.journal import SEGMENT_BYTES, Journal, erase, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
 from promptlabel.store.moving import select
-from promptlabel.store.reading import Reading
 from promptlabel.store.rows import (
-    attempt_row,
     chunks,
     event_row,
     gold_row,
-    replacement_row,
-    review_row,
     to_json,
     trace_row,
-    vote_row,
 )
 from promptlabel.store.sql import query
 from promptlabel.store.verifying import Verification
 from promptlabel.store.writer import DuckDBWriter, Work
+from promptlabel.store.writing import Tables, Writing
 
 _ROWS_A_LOAD: Final = 20_000
 
 _open_here: set[Path] = set()
 
 
-class DuckDBStore(Reading):
+class DuckDBStore(Writing):
     """A `Store` in one DuckDB file beside a journal folder; open it with `open_store`.
 
     Attributes:
         recovered: journal entries that the file lacked when it was opened, now in it.
         torn: bytes of a last journal line cut off when it was opened, as a crash leaves it.
     """
+
+    _tables = Tables(
+        insert_votes=vote_tables.insert_votes,
+        insert_attempts=vote_tables.insert_attempts,
+        replace_votes=vote_tables.replace_votes,
+        drop_failed=vote_tables.drop_failed,
+        register=vote_tables.register,
+        save_fit=result_tables.save_fit,
+        save_picks=result_tables.save_picks,
+        save_value=result_tables.save_value,
+        insert_review=people_tables.insert_review,
+    )
 
     def __init__(
         self, path: Path, journal: Path, *, lean: bool = False, segment_bytes: int = SEGMENT_BYTES
@@ -138,11 +139,6 @@ class DuckDBStore(Reading):
             return outdated
 
     # --- rules and their votes
-    def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
-        """See `Store.register_rules`."""
-        if list(rules) != list(self.registered_rules(task)):
-            self._step(lambda commit: vote_tables.register(commit, task, rules))
-
     def pending(
         self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
@@ -153,19 +149,6 @@ class DuckDBStore(Reading):
         """See `Store.answers`."""
         self._writer.check()
         return vote_tables.read_answers(self._connection, requests) if requests else {}
-
-    def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
-        """See `Store.add_votes`."""
-        vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
-        rows = {vote_tables.insert_votes: vote_rows, vote_tables.insert_attempts: attempt_rows}
-        lines = list(map(encode, vote_entries(vote_rows, attempt_rows)))
-        self._writer.put(Work(lines, {insert: some for insert, some in rows.items() if some}))
-
-    def replace_votes(self, votes: Sequence[Vote]) -> None:
-        """See `Store.replace_votes`."""
-        rows = list(map(replacement_row, votes))
-        lines = [encode(replacement_entry(row)) for row in rows]
-        self._writer.do(Work(lines=lines, step=lambda commit: vote_tables.replace_votes(commit, rows)))
 
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """See `Store.vote_table`."""
@@ -181,41 +164,13 @@ class DuckDBStore(Reading):
         with store_errors():
             return vote_arrays.read_label_votes(self._reading(), task, labels)
 
-    def drop_dead_letters(self, task: str) -> int:
-        """See `Store.drop_dead_letters`."""
-        keys = self.dead_keys(task)
-        lines = [encode(drop_entry(keys))] if keys else []
-        return cast(
-            "int", self._writer.do(Work(lines, step=lambda commit: vote_tables.drop_failed(commit, keys)))
-        )
-
     # --- what follows from votes
-    def save_posteriors(self, table: PosteriorTable) -> None:
-        """See `Store.save_posteriors`."""
-        self._step(lambda commit: result_tables.save_fit(commit, table))
-
     def posteriors(self, task: str) -> PosteriorTable | None:
         """See `Store.posteriors`."""
         with store_errors():
             return result_tables.read_fit(self._reading(), task)
 
-    def save_queue(self, task: str, picks: Sequence[Pick]) -> None:
-        """See `Store.save_queue`."""
-        self._step(lambda commit: result_tables.save_picks(commit, task, picks))
-
-    # --- what people said
-    def add_review(self, event: ReviewEvent) -> bool:
-        """See `Store.add_review`."""
-        row = review_row(event)
-        line = encode(review_entry(row))
-        work = Work([line], step=lambda commit: people_tables.insert_review(commit, row), urgent=True)
-        return cast("bool", self._writer.do(work))
-
     # --- versions and state
-    def save_state(self, name: str, value: JsonValue) -> None:
-        """See `Store.save_state`."""
-        self._step(lambda commit: result_tables.save_value(commit, name, value))
-
     def hold(self, name: str) -> AbstractContextManager[None]:
         """See `Store.hold`."""
         return held(self.journal_folder.parent, name)
@@ -225,10 +180,6 @@ class DuckDBStore(Reading):
         """See `Store.squeezed`."""
         with squeezed(self._reading()) if self._lean else nullcontext():
             yield
-
-    def settle(self) -> None:
-        """See `Store.settle`."""
-        self._writer.settle()
 
     # --- moving
     def dump(self, relation: str) -> Iterator[Row]:
@@ -272,22 +223,11 @@ class DuckDBStore(Reading):
             last.callback(self._journal.close)
             self._writer.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _ingest(self, table: str, rows: Iterable[Row], insert: Callable[[Commit], Added]) -> Added:
         with self._reading().cursor() as cursor:
             with store_errors():
                 trace_tables.stage(cursor, table, rows)
             return cast("Added", self._writer.do(Work(step=insert, connection=cursor)))
-
-    def _step(self, step: Callable[[Commit], object]) -> None:
-        self._writer.do(Work(step=step))
 
     def _reading(self) -> Connection:
         """The connection, once everything put before is to be seen on it."""

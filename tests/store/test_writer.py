@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,7 +13,6 @@ from store_samples import RULE, START, TASK, a_review, a_trace, a_vote, an_attem
 
 from promptlabel.errors import StoreError
 from promptlabel.records import Trace
-from promptlabel.store import vote_tables
 from promptlabel.store import writer as writer_module
 from promptlabel.store.connection import Row
 from promptlabel.store.duckdb_store import DuckDBStore
@@ -186,7 +186,7 @@ class TestStoreWithADeadWriter:
         def full(commit: Commit, rows: Sequence[Row]) -> None:
             raise duckdb.FatalException("FATAL Error: Failed to create checkpoint: No space left on device")
 
-        monkeypatch.setattr(vote_tables, "insert_votes", full)
+        monkeypatch.setattr(DuckDBStore, "_tables", replace(DuckDBStore._tables, insert_votes=full))
         return store
 
     def test_says_why_in_every_call_and_loses_nothing_paid(

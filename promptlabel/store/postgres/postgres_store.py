@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final
 
 import psycopg
 
 from promptlabel.records import (
     Answer,
-    Attempt,
     Event,
     Gold,
-    JsonValue,
-    Pick,
     RegisteredRule,
     ReviewEvent,
     Trace,
-    Vote,
 )
 from promptlabel.store.connection import Row
 from promptlabel.store.contract import (
@@ -34,8 +29,7 @@ from promptlabel.store.contract import (
     PosteriorTable,
     VoteTable,
 )
-from promptlabel.store.entries import drop_entry, replacement_entry, review_entry, vote_entries
-from promptlabel.store.journal import Journal, Position, encode
+from promptlabel.store.journal import Journal, Position
 from promptlabel.store.moving import select
 from promptlabel.store.postgres import loading, tables
 from promptlabel.store.postgres.committing import Commit, Committer, StaleWriterError
@@ -51,23 +45,19 @@ from promptlabel.store.postgres.session import (
     postgres_errors,
 )
 from promptlabel.store.postgres.tenures import Tenures
-from promptlabel.store.reading import Reading
 from promptlabel.store.rows import (
     answer_from,
-    attempt_row,
     event_row,
     fields_from,
     gold_row,
-    replacement_row,
     review_from,
-    review_row,
     to_json,
     trace_from,
     trace_row,
-    vote_row,
 )
-from promptlabel.store.writer import Insert, Work, Writer
+from promptlabel.store.writer import Work, Writer
 from promptlabel.store.writer import apply as apply_work
+from promptlabel.store.writing import Tables, Writing
 
 _STREAMED: Final = frozenset({"traces", "events", "current_votes", "pending"})
 """Queries that may return more rows than fit in memory."""
@@ -76,7 +66,7 @@ _OPENING: Final = 3.0
 """Seconds that a server which does not answer is waited for when the store is opened: it may not be there at all."""
 
 
-class PostgresStore(Reading):
+class PostgresStore(Writing):
     """A `Store` in a PostgreSQL database, with a journal of this process in a folder; open it with `open_store`.
 
     Attributes:
@@ -84,6 +74,18 @@ class PostgresStore(Reading):
         server: the server's name and version.
         torn: bytes of a last journal line cut off when it was opened, as a crash leaves it.
     """
+
+    _tables = Tables(
+        insert_votes=tables.insert_votes,
+        insert_attempts=tables.insert_attempts,
+        replace_votes=tables.replace_votes,
+        drop_failed=tables.drop_failed,
+        register=tables.register,
+        save_fit=tables.save_fit,
+        save_picks=tables.save_picks,
+        save_value=tables.save_value,
+        insert_review=tables.insert_review,
+    )
 
     def __init__(self, address: str, journals: Path, *, patience: float = PATIENCE) -> None:
         self.address = Address(address)
@@ -123,11 +125,6 @@ class PostgresStore(Reading):
         return super().traces_with_new_events()
 
     # --- rules and their votes
-    def register_rules(self, task: str, rules: Sequence[RegisteredRule]) -> None:
-        """See `Store.register_rules`."""
-        if list(rules) != list(self.registered_rules(task)):
-            self._step(lambda commit: tables.register(commit, task, rules))
-
     def pending(
         self, rule: RegisteredRule, *, samples: int = 1, limit: int | None = None, part: Part = WHOLE
     ) -> Iterator[tuple[Trace, int]]:
@@ -155,19 +152,6 @@ class PostgresStore(Reading):
         rows = self._readers.rows("answers", {"requests": list(requests)}) if requests else []
         return {request.hex: answer_from(fields_from(raw)) for request, raw in rows}
 
-    def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
-        """See `Store.add_votes`."""
-        vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
-        rows: dict[Insert, list[Row]] = {tables.insert_votes: vote_rows, tables.insert_attempts: attempt_rows}
-        lines = list(map(encode, vote_entries(vote_rows, attempt_rows)))
-        self._writer.put(Work(lines, {insert: some for insert, some in rows.items() if some}))
-
-    def replace_votes(self, votes: Sequence[Vote]) -> None:
-        """See `Store.replace_votes`."""
-        rows = list(map(replacement_row, votes))
-        lines = [encode(replacement_entry(row)) for row in rows]
-        self._writer.do(Work(lines, step=lambda commit: tables.replace_votes(commit, rows)))
-
     def vote_table(self, task: str, labels: Sequence[str]) -> VoteTable:
         """See `Store.vote_table`."""
         from promptlabel.store.postgres import arrays
@@ -180,35 +164,14 @@ class PostgresStore(Reading):
 
         return self._settled().patiently(lambda session: arrays.read_label_votes(session, task, labels))
 
-    def drop_dead_letters(self, task: str) -> int:
-        """See `Store.drop_dead_letters`."""
-        keys = self.dead_keys(task)
-        lines = [encode(drop_entry(keys))] if keys else []
-        return cast("int", self._writer.do(Work(lines, step=lambda commit: tables.drop_failed(commit, keys))))
-
     # --- what follows from votes
-    def save_posteriors(self, table: PosteriorTable) -> None:
-        """See `Store.save_posteriors`."""
-        self._step(lambda commit: tables.save_fit(commit, table))
-
     def posteriors(self, task: str) -> PosteriorTable | None:
         """See `Store.posteriors`."""
         from promptlabel.store.postgres import arrays
 
         return self._settled().patiently(lambda session: arrays.read_fit(session, task))
 
-    def save_queue(self, task: str, picks: Sequence[Pick]) -> None:
-        """See `Store.save_queue`."""
-        self._step(lambda commit: tables.save_picks(commit, task, picks))
-
     # --- what people said
-    def add_review(self, event: ReviewEvent) -> bool:
-        """See `Store.add_review`."""
-        row = review_row(event)
-        line = encode(review_entry(row))
-        work = Work([line], step=lambda commit: tables.insert_review(commit, row), urgent=True)
-        return cast("bool", self._writer.do(work))
-
     def lease(self, asked: LeaseRequest) -> Sequence[str]:
         """See `SharedQueue.lease`."""
         return self._readers.patiently(lambda session: tables.lease(session, asked)) if asked.wanted else ()
@@ -219,10 +182,6 @@ class PostgresStore(Reading):
         return [review_from(row[1:]) for row in rows], rows[-1][0] if rows else arrival
 
     # --- versions and state
-    def save_state(self, name: str, value: JsonValue) -> None:
-        """See `Store.save_state`."""
-        self._step(lambda commit: tables.save_value(commit, name, value))
-
     def hold(self, name: str) -> AbstractContextManager[None]:
         """See `Store.hold`."""
         return self._tenures.hold(name)
@@ -231,10 +190,6 @@ class PostgresStore(Reading):
     def squeezed(self) -> Iterator[None]:
         """See `Store.squeezed`; here the memory is the server's."""
         yield
-
-    def settle(self) -> None:
-        """See `Store.settle`."""
-        self._writer.settle()
 
     # --- moving
     def dump(self, relation: str) -> Iterator[Row]:
@@ -255,14 +210,6 @@ class PostgresStore(Reading):
             last.callback(self._own.close)
             last.callback(self._readers.close)
             self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def read(self, name: str, /, **parameters: object) -> Iterator[Row]:
         """See `Reading.read`."""
@@ -294,9 +241,6 @@ class PostgresStore(Reading):
     @staticmethod
     def _next_batch(connection: Connection) -> int:
         return int(only(connection.execute("SELECT nextval('batches')").fetchall()))
-
-    def _step(self, step: Callable[[Commit], object]) -> None:
-        self._writer.do(Work(step=step))
 
 
 class PostgresWriter(Writer):
