@@ -21,17 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from review_site import (
-    LABELS,
-    Heard,
-    browser,
-    chat,
-    print_table,
-    queue_all,
-    served_apart,
-    wait_until,
-    write_project,
-)
+from app_server import wait_until
+from review_site import LABELS, Heard, browser, chat, print_table, queue_all, served_apart, write_project
 
 from promptlabel.records import ReviewEvent
 from promptlabel.settings import Project
@@ -110,7 +101,7 @@ def decide_by_key(page: Any, decisions: int) -> list[float]:
     for turn in range(decisions):
         page.wait_for_selector(".label:not([disabled])")
         page.keyboard.press("12"[turn % 2])
-        wait_until(lambda turn=turn: page.evaluate("window.keyTimes.length") > turn)
+        wait_until(lambda turn=turn: page.evaluate("window.keyTimes.length") > turn, 60)
     return sorted(page.evaluate("window.keyTimes"))
 
 
@@ -125,7 +116,7 @@ def measure_keys(root: Path, invitation: str, decisions: int) -> None:
         page.wait_for_selector(".turns li")
         before = last_progress(root)
         times = decide_by_key(page, decisions)
-        wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+        wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0, 60)
         time.sleep(1)
         after, running = last_progress(root), vote.poll() is None
         counts = page.inner_text("#counts")

@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from review_site import browser, print_table, served_here, wait_until, write_project
+from app_server import served_here, wait_until
+from review_site import browser, print_table, write_project
 
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Message, Pick, RegisteredRule, ReviewEvent, Trace, Vote, digest
@@ -167,7 +168,7 @@ def review_all(page: Any, task: Task, invitation: str, watch: Watch) -> None:
         watch.look(page)
         page.click(f".label >> nth={turn}")
         page.wait_for_selector("#reveal:not([hidden])")
-    wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+    wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0, 60)
     watch.look(page)
 
 
@@ -209,7 +210,7 @@ def settle_all(store: Store, page: Any, tasks: Sequence[Task], invitation: str, 
                 page.wait_for_selector("#opinions li")
                 watch.look(page)
                 page.keyboard.press("1")
-            wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)
+            wait_until(lambda: page.evaluate("Object.keys(localStorage).length") == 0, 60)
         watch.called.discard(invitation.split("/")[2])
 
 

@@ -27,17 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from review_site import (
-    LABELS,
-    browser,
-    chat,
-    print_table,
-    queue_all,
-    served_apart,
-    served_here,
-    wait_until,
-    write_project,
-)
+from app_server import served_here, wait_until
+from review_site import LABELS, browser, chat, print_table, queue_all, served_apart, write_project
 
 from promptlabel.errors import StoreError
 from promptlabel.records import RegisteredRule, Vote, digest

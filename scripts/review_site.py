@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvicorn
-from starlette.applications import Starlette
 
 from promptlabel.records import Pick, RegisteredRule, Trace, Vote, digest
 from promptlabel.settings import Project, load_project
@@ -114,22 +109,6 @@ def _vote(rule: RegisteredRule, name: str, label: str) -> Vote:
 
 
 @contextmanager
-def served_here(app: Starlette) -> Iterator[str]:
-    """The address that lets the first browser in; the application runs in a thread of this process."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        wait_until(lambda: server.started)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/join/{app.state.token}"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-@contextmanager
 def served_apart(root: Path, *options: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`promptlabel review` as a user starts it, and the address it prints."""
     command = [
@@ -151,15 +130,6 @@ def served_apart(root: Path, *options: str, port: int = 0) -> Iterator[tuple[sub
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Nothing, once the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("it did not happen in time")
-        time.sleep(0.02)
 
 
 @dataclass

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from app_server import served_here, wait_until
 
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Gold, Message, ReviewEvent, Trace
@@ -55,17 +52,8 @@ def chromium() -> Iterator[Any]:
 def served(workspace: Workspace, reviewer: str = "anna", review: Review | None = None) -> Iterator[str]:
     """The address of the page, served by a thread of this process."""
     app = review_app(workspace.store, workspace.tasks, reviewer=reviewer, review=review or Review())
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        wait_until(lambda: server.started)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/join/{app.state.token}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served_here(app) as address:
+        yield address
 
 
 @dataclass
@@ -136,13 +124,6 @@ def opened(context: Any, address: str) -> Any:
     page.goto(address)
     page.wait_for_selector(".turns li")
     return page
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_thirty_six_decisions_by_keyboard_alone(page: Any, review: Stored) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
+from app_server import served_here
 
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.records import Trace
@@ -103,19 +100,8 @@ def test_requests_of_another_shape_are_refused(browser, bench):
 
 @contextmanager
 def served(workspace: Workspace) -> Iterator[str]:
-    app = workbench_app(workspace.project, lambda: nullcontext(workspace))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/join/{app.state.token}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served_here(workbench_app(workspace.project, lambda: nullcontext(workspace))) as address:
+        yield address
 
 
 @pytest.fixture
