@@ -22,13 +22,15 @@ from promptlabel.terminal.printing import (
 
 def check(report: Any) -> None:
     """Nothing; every fault is printed, or that there is none."""
-    say(f"{report.rules} rules in {counted(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}")
+    say(
+        f"{counted(report.rules, 'rule')} in {counted(len(report.tasks), 'task')}, no faults: {', '.join(report.tasks)}"
+    )
     for rule in report.renamed:
         say(f"{rule.task}/{rule.old} is now called {rule.new}; it keeps its votes")
     for run in getattr(report, "runs", ()):
         _examples(run.examples, f"{run.rule}: ")
     if hasattr(report, "runs"):
-        say(f"{report.passed:,} examples as expected, {report.failed:,} not")
+        say(f"{counted(report.passed, 'example')} as expected, {report.failed:,} not")
         say_stopped(report)
 
 

@@ -85,7 +85,7 @@ def analyze(report: Any) -> None:
         _say_kind(row)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)
     if how:
-        say(f"{len(report.rules)} rules amount to {how.format(report.n_eff)}")
+        say(f"{counted(len(report.rules), 'rule')} amount to {how.format(report.n_eff)}")
     if len(report.n_eff_by_family) > 1 and how:
         say("; ".join(f"{family}: {votes:.1f}" for family, votes in report.n_eff_by_family.items()))
     for pair in report.redundant[:SHOWN]:

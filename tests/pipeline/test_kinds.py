@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from promptlabel.errors import InputError
 from promptlabel.pipeline.authoring.analyze import analyze
 from promptlabel.pipeline.authoring.explain import explain
+from promptlabel.pipeline.authoring.workbench import Bench, Draft
 from promptlabel.pipeline.authoring.preview import preview
 from promptlabel.pipeline.evaluating.audit import audit
 from promptlabel.pipeline.evaluating.freeze import freeze
@@ -206,6 +208,21 @@ def test_what_does_not_know_sets_says_so(topics):
     workspace, _ = topics
     with pytest.raises(InputError, match="kind `several`"):
         export(workspace, "hf")
+
+
+def test_a_draft_about_sets_is_tried_on_the_bench(topics):
+    workspace, truth = topics
+    gold(workspace, "topics", truth)
+    bench = Bench(workspace.project, lambda: nullcontext(workspace))
+    text = "keyword: {refund: [refund], bug: [broken], none: [thanks]}\n"
+    rows = {row.trace_id: row for row in bench.try_out(Draft("topics", "new.yaml", text), 8).rows}
+    assert {name: (row.vote, row.gold) for name, row in rows.items() if name < "t004"} == {
+        "t000": ("none", "none"),
+        "t001": ("refund", "refund, shipping"),
+        "t002": (None, "shipping"),
+        "t003": ("bug", "bug"),
+    }
+    assert rows["t001"].others["words"] == "refund, shipping"
 
 
 def test_a_rule_about_sets_is_explained_label_by_label(topics):
