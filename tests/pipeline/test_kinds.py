@@ -14,8 +14,8 @@ import pytest
 from promptlabel.errors import InputError
 from promptlabel.pipeline.authoring.analyze import analyze
 from promptlabel.pipeline.authoring.explain import explain
-from promptlabel.pipeline.authoring.workbench import Bench, Draft
 from promptlabel.pipeline.authoring.preview import preview
+from promptlabel.pipeline.authoring.workbench import Bench, Draft
 from promptlabel.pipeline.evaluating.audit import audit
 from promptlabel.pipeline.evaluating.freeze import freeze
 from promptlabel.pipeline.exporting.export import TrainingWish, export
