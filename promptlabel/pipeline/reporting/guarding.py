@@ -37,7 +37,7 @@ _SEED: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What the figures need of a trace, so that all of them fit into memory."""
 
     name: str
@@ -48,7 +48,8 @@ class _Seen:
     context: Mapping[str, str | float]
 
     @classmethod
-    def of(cls, trace: Trace) -> _Seen:
+    def of(cls, trace: Trace) -> Seen:
+        """What they need of this trace."""
         return cls(
             name=trace.trace_id,
             category=trace.category or "none",
@@ -59,10 +60,9 @@ class _Seen:
         )
 
 
-def guard_figures(workspace: Workspace, task: Task) -> GuardFigures:
+def guard_figures(workspace: Workspace, task: Task, traces: Sequence[Seen]) -> GuardFigures:
     """Everything the report shows of a task's guards; rates of labels where each trace has one."""
     store = workspace.store
-    traces = list(map(_Seen.of, store.traces()))
     decided = {one.trace_id: one for one in decide(store.reviews(task.name), store.gold(task.name))}
     audited = {name: one for name, one in decided.items() if _is_random(one)}
     fitted = None if task.spec.kind == "several" else store.posteriors(task.name)
@@ -92,7 +92,7 @@ def _export(record: ExportRecord) -> ExportFigures:
 
 
 def _feedback(
-    table: VoteTable, traces: Sequence[_Seen], audited: Mapping[str, Decision]
+    table: VoteTable, traces: Sequence[Seen], audited: Mapping[str, Decision]
 ) -> Iterator[SignalFeedback]:
     """For every rule on signals, and the label it gives most often, its share beside the audited one."""
     rows = [place for place, name in enumerate(table.trace_ids) if name in audited]
@@ -113,7 +113,7 @@ def _feedback(
 
 
 def _amplification(
-    traces: Sequence[_Seen], fitted: PosteriorTable, audited: Mapping[str, Decision], task: Task
+    traces: Sequence[Seen], fitted: PosteriorTable, audited: Mapping[str, Decision], task: Task
 ) -> Amplification:
     likeliest = fitted.probs.argmax(axis=1).tolist()
     label_of = {name: fitted.labels[k] for name, k in zip(fitted.trace_ids, likeliest, strict=True)}
@@ -130,7 +130,7 @@ def _amplification(
     )
 
 
-def _persistence(workspace: Workspace, task: Task, traces: Sequence[_Seen]) -> Persistence | None:
+def _persistence(workspace: Workspace, task: Task, traces: Sequence[Seen]) -> Persistence | None:
     """Of the traces whose user is known; of a session where there is no user."""
     trained = trained_ids(workspace, task.name)
     known = [trace for trace in traces if trace.user]

@@ -41,7 +41,7 @@ from promptlabel.pipeline.exporting.trained import trained_ids
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.fitting.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.refusing import refusals
-from promptlabel.pipeline.reporting.guarding import guard_figures
+from promptlabel.pipeline.reporting.guarding import Seen, guard_figures
 from promptlabel.pipeline.reviewing.reviewers import reviewers
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, Trace
@@ -72,13 +72,13 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
     """The report of the workspace's tasks, written whole or not at all; by default ``report.html``."""
     path = out or workspace.project.root / "report.html"
     spent = workspace.store.spent()
-    production = [_slim(trace) for trace in workspace.store.traces()]
+    production, seen = _production(workspace.store)
     figures = ReportFigures(
         project=workspace.project.root.resolve().name,
         made_at=now or datetime.now(UTC),
         usd=spent.usd,
         calls=spent.calls,
-        tasks=tuple(task_figures(workspace, task, production) for task in workspace.tasks),
+        tasks=tuple(task_figures(workspace, task, production, seen) for task in workspace.tasks),
     )
     write_bytes(path, report_html(figures).encode())
     for task in figures.tasks:
@@ -87,8 +87,10 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
     return ReportResult(str(path), len(production), figures)
 
 
-def task_figures(workspace: Workspace, task: Task, production: Sequence[Trace]) -> TaskFigures:
-    """Everything the report shows of a task; of production it needs times and categories alone."""
+def task_figures(
+    workspace: Workspace, task: Task, production: Sequence[Trace], seen: Sequence[Seen]
+) -> TaskFigures:
+    """Everything the report shows of a task; of production it needs times and categories, and what guards see."""
     store = workspace.store
     analysis = analyze(workspace, task)
     figures = TaskFigures(
@@ -103,7 +105,8 @@ def task_figures(workspace: Workspace, task: Task, production: Sequence[Trace]) 
     )
     judge = judge_of(workspace, task)
     known = figures if judge is None else _with_fit(figures, judge, store, production)
-    return _with_history(_with_people(known, workspace, task, production), store)
+    known = _with_people(known, workspace, task, production)
+    return _with_history(replace(known, guards=guard_figures(workspace, task, seen)), store)
 
 
 def _with_people(
@@ -123,7 +126,6 @@ def _with_people(
         seconds=median_estimate([event.seconds for event in events if event.seconds is not None]),
         edges=edge_cases(store.queue(task.name), production, trained_ids(workspace, task.name)),
         refused=refusals(workspace, task.name),
-        guards=guard_figures(workspace, task),
     )
 
 
@@ -152,9 +154,13 @@ def _with_fit(figures: TaskFigures, judge: Judge, store: Store, production: Sequ
     )
 
 
-def _slim(trace: Trace) -> Trace:
-    """What freshness needs of a trace, so that all of them fit into memory."""
-    return Trace(trace.trace_id, trace.timestamp, category=trace.category)
+def _production(store: Store) -> tuple[list[Trace], list[Seen]]:
+    """What freshness and what guards need of every trace, read once and so little that all of them fit into memory."""
+    production, seen = [], []
+    for trace in store.traces():
+        production.append(Trace(trace.trace_id, trace.timestamp, category=trace.category))
+        seen.append(Seen.of(trace))
+    return production, seen
 
 
 def _rule(row: RuleRow) -> RuleFigures:

@@ -13,7 +13,7 @@ import pytest
 from promptlabel.flywheel.guards import GuardFigures
 from promptlabel.flywheel.report import _environment
 from promptlabel.pipeline.exporting.export import export
-from promptlabel.pipeline.reporting.guarding import guard_figures
+from promptlabel.pipeline.reporting.guarding import Seen, guard_figures
 from promptlabel.records import Gold, RegisteredRule, Trace, Vote, digest
 
 SIGNAL = RegisteredRule("tone", "rated", "signal", "code", digest("rated"), "")
@@ -47,6 +47,11 @@ def guarded(tone: Any) -> Any:
     return tone
 
 
+def figures_of(project) -> GuardFigures:
+    store = project.workspace.store
+    return guard_figures(project.workspace, project.task, list(map(Seen.of, store.traces())))
+
+
 def shown(figures: GuardFigures) -> str:
     environment = _environment()
     template = (
@@ -56,7 +61,7 @@ def shown(figures: GuardFigures) -> str:
 
 
 def test_every_figure_is_there(guarded: Any) -> None:
-    figures = guard_figures(guarded.workspace, guarded.task)
+    figures = figures_of(guarded)
     assert [one.export.partition("@")[0] for one in figures.exports] == [
         "exports/one.jsonl",
         "exports/two.jsonl",
@@ -73,7 +78,7 @@ def test_every_figure_is_there(guarded: Any) -> None:
 
 
 def test_the_section_shows_them(guarded: Any) -> None:
-    page = shown(guard_figures(guarded.workspace, guarded.task))
+    page = shown(figures_of(guarded))
     for part in (
         "exports/one.jsonl@",
         "rated: good",
@@ -92,13 +97,13 @@ def test_users_who_ask_again_are_counted(guarded: Any) -> None:
         for i, user in enumerate(users)
     )
     store.add_signals([("u0", {"rephrased_turns": 1.0})])
-    figures = guard_figures(guarded.workspace, guarded.task)
+    figures = figures_of(guarded)
     assert figures.persistence.users == 0.25
     assert figures.persistence.traces.estimate == pytest.approx(6 / 9)
     assert "Users who ask again are 25.0 % of 4 users" in shown(figures)
 
 
 def test_of_an_empty_project_it_says_that_nothing_can_be_told(tone: Any) -> None:
-    figures = guard_figures(tone.workspace, tone.task)
+    figures = figures_of(tone)
     assert figures.is_empty
     assert "too little audited, to tell" in shown(figures)
