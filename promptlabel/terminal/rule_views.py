@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from promptlabel.label_sets import NONE, set_members
 from promptlabel.terminal.printing import (
     clipped,
     counted,
@@ -52,6 +53,7 @@ def preview(report: Any) -> None:
     for row in report.traces:
         table.add_row(*_preview_cells(row, several), *([_before(row)] if report.diff else []))
     screen.print(table)
+    _tallies(report.labels)
     if any(row.swapped is not None for row in report.traces):
         say("[dim]a vote joins the answers to both orders: what the model likes about a place cancels[/]")
     elif any(row.distribution and row.prompt for row in report.traces):
@@ -70,9 +72,8 @@ def _preview_cells(row: Any, several: bool) -> list[str]:
     answer = clipped(row.answer or row.cause or "", 40)
     if row.swapped is not None:
         answer = f"{answer}; swapped: {clipped(row.swapped, 40)}"
-    vote = _colored_vote(row.vote or row.status, row.gold)
     model = [row.model] if several else []
-    return [escape(row.trace_id), *model, answer, vote, _likely(row), escape(row.gold or ""), _dissent(row)]
+    return [escape(row.trace_id), *model, answer, _colored_vote(row), _likely(row), _gold(row), _dissent(row)]
 
 
 def _likely(row: Any) -> str:
@@ -114,10 +115,36 @@ def _examples(examples: Iterable[Any], prefix: str = "") -> None:
         say(f"{escape(prefix)}example {example.number}, {example.expected}: {mark}")
 
 
-def _colored_vote(vote: str, gold: str | None) -> str:
-    if gold is None or vote in ("abstain", "malformed", "error"):
-        return escape(vote)
-    return f"[{'green' if vote == gold else 'red'}]{escape(vote)}[/]"
+def _colored_vote(row: Any) -> str:
+    vote = escape(row.vote or row.status)
+    return vote if row.right is None else f"[{'green' if row.right else 'red'}]{vote}[/]"
+
+
+def _gold(row: Any) -> str:
+    """What people decided; of a set, dimmed the labels that the vote says nothing of, red those that it denies."""
+    if row.gold is None or not row.speaks_of or row.gold == NONE:
+        return escape(row.gold or "")
+    return ", ".join(_gold_label(label, row) for label in set_members(row.gold))
+
+
+def _gold_label(label: str, row: Any) -> str:
+    if label not in row.speaks_of:
+        return f"[dim]{escape(label)}[/]"
+    return escape(label) if label in set_members(row.vote) else f"[red]{escape(label)}[/]"
+
+
+def _tallies(tallies: Any) -> None:
+    """Nothing; how right the votes are about each label is printed, where several may apply."""
+    if not any(
+        one.applies_right + one.applies_wrong + one.denied_right + one.denied_wrong for one in tallies
+    ):
+        return
+    table = table_of("label", ">applies, right", ">wrong", ">does not, right", ">wrong", ">says nothing")
+    for one in tallies:
+        counts = (one.applies_right, one.applies_wrong, one.denied_right, one.denied_wrong, one.silent)
+        table.add_row(escape(one.label), *(f"{count:,}" for count in counts))
+    say("[dim]against gold, label by label:[/]")
+    screen.print(table)
 
 
 def explain(report: Any) -> None:

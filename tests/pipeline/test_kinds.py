@@ -215,14 +215,35 @@ def test_a_draft_about_sets_is_tried_on_the_bench(topics):
     gold(workspace, "topics", truth)
     bench = Bench(workspace.project, lambda: nullcontext(workspace))
     text = "keyword: {refund: [refund], bug: [broken], none: [thanks]}\n"
-    rows = {row.trace_id: row for row in bench.try_out(Draft("topics", "new.yaml", text), 8).rows}
-    assert {name: (row.vote, row.gold) for name, row in rows.items() if name < "t004"} == {
-        "t000": ("none", "none"),
-        "t001": ("refund", "refund, shipping"),
-        "t002": (None, "shipping"),
-        "t003": ("bug", "bug"),
+    trial = bench.try_out(Draft("topics", "new.yaml", text), 8)
+    rows = {row.trace_id: row for row in trial.rows}
+    assert {name: (row.vote, row.gold, row.right) for name, row in rows.items() if name < "t004"} == {
+        "t000": ("none", "none", True),
+        "t001": ("refund", "refund, shipping", True),
+        "t002": (None, "shipping", None),
+        "t003": ("bug", "bug", True),
     }
+    assert (trial.agreeing, trial.judged, trial.confusion) == (6, 6, {})
+    assert [(one.label, one.applies_right, one.denied_right, one.silent) for one in trial.by_label] == [
+        ("refund", 2, 2, 4),
+        ("shipping", 0, 2, 6),
+        ("bug", 2, 2, 4),
+    ]
     assert rows["t001"].others["words"] == "refund, shipping"
+
+
+def test_a_rule_about_one_label_is_not_wrong_about_the_others(topics):
+    workspace, truth = topics
+    gold(workspace, "topics", truth | {"t001": "shipping, refund", "t005": "shipping"})
+    found = preview(workspace, "asks_refund", count=8)
+    rows = {row.trace_id: row for row in found.traces}
+    said = {name: (row.vote, row.gold, row.right, list(row.disagrees)) for name, row in rows.items()}
+    assert said["t001"] == ("refund", "refund, shipping", True, [])
+    assert said["t005"] == ("refund", "shipping", False, [])
+    assert said["t002"] == ("none", "shipping", True, [])
+    assert rows["t002"].speaks_of == ["refund"]
+    (tally,) = found.labels
+    assert (tally.applies_right, tally.applies_wrong, tally.denied_right) == (1, 1, 6)
 
 
 def test_a_rule_about_sets_is_explained_label_by_label(topics):

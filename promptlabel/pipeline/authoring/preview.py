@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from promptlabel.errors import Fault, fail, nearest
@@ -11,10 +11,11 @@ from promptlabel.pipeline.authoring.committed import Committed, committed_rule
 from promptlabel.pipeline.authoring.trying import ExampleRow, Heard, TriedVote, try_rule
 from promptlabel.pipeline.fitting.gold import teaching_gold
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Status, Trace
+from promptlabel.records import Status, Trace, Vote
 from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
+from promptlabel.votes.comparing import LabelTally, contradict, is_right, said_of, tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,11 @@ class PreviewRow:
 
     Attributes:
         outside: the probability that the model gave to none of the rule's answers, where it is known.
+        right: whether the vote is what people decided, of a set on the labels that the vote speaks of; None where
+            either is missing.
+        speaks_of: where several labels may apply, those that the vote says something of; else None.
         others: the label that each other rule of the task has voted, by rule, those that abstained left out.
-        disagrees: the rules of `others` that voted for another label than this one.
+        disagrees: the rules of `others` whose votes contradict this one.
         before: with a comparison, what the committed version of the rule votes.
     """
 
@@ -40,6 +44,8 @@ class PreviewRow:
     outside: float | None
     gold: str | None
     cause: str | None
+    right: bool | None = None
+    speaks_of: Sequence[str] | None = None
     others: Mapping[str, str] = field(default_factory=dict)
     disagrees: Sequence[str] = ()
     before: str | None = None
@@ -57,11 +63,16 @@ class PreviewDiff:
 
 @dataclass(frozen=True, slots=True)
 class PreviewReport:
-    """The rule on a few traces, a row for each trace and model; gold that is held back is not shown."""
+    """The rule on a few traces, a row for each trace and model; gold that is held back is not shown.
+
+    Attributes:
+        labels: where several labels may apply, how right the votes are about each; else empty.
+    """
 
     rule: str
     task: str
     traces: Sequence[PreviewRow]
+    labels: Sequence[LabelTally] = ()
     examples: Sequence[ExampleRow] = ()
     stopped: str | None = None
     message: str = ""
@@ -77,17 +88,21 @@ def preview(
         InputError: when no task, or more than one, has a rule of this name; when there is nothing to compare with.
     """
     task, found = rule_named(workspace.tasks, rule)
-    gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
-    traces = some_traces(workspace, list(gold), count)
+    beside = Beside(task, gold_shown(workspace, task))
+    traces = some_traces(workspace, list(beside.gold), count)
     committed = committed_rule(workspace, task, found) if diff else None
     tried = try_rule(workspace, task, found, traces, heard)
     before = _votes_before(workspace, task, committed, traces)
     others = votes_of_others(workspace, task, rule, traces)
-    rows = [preview_row(row, gold, others, before.get((row.model, row.vote.trace_id))) for row in tried.votes]
+    rows = [
+        replace(beside.row(one, others), before=before.get((one.model, one.vote.trace_id)))
+        for one in tried.votes
+    ]
     return PreviewReport(
         rule=rule,
         task=task.name,
         traces=rows,
+        labels=beside.tallies(tried.votes),
         examples=tried.examples,
         stopped=tried.sent.stopped,
         message=tried.sent.message,
@@ -118,45 +133,60 @@ def some_traces(workspace: Workspace, labelled: Sequence[str], count: int) -> li
     return [*chosen.values(), *islice(others, count - len(chosen))]
 
 
+def gold_shown(workspace: Workspace, task: Task) -> dict[str, str]:
+    """Trace id -> what people decided, each set in the one way of writing it; without gold that is held back."""
+    return {one.trace_id: task.spec.named(one.label) for one in teaching_gold(workspace, task)}
+
+
 def votes_of_others(
     workspace: Workspace, task: Task, rule: str, traces: Sequence[Trace]
-) -> Mapping[str, Mapping[str, str]]:
-    """By trace, the labels that the task's other rules have voted: a rule's own name, or with its model's."""
-    found: dict[str, dict[str, str]] = {}
+) -> Mapping[str, Mapping[str, Vote]]:
+    """By trace, the votes of the task's other rules: by a rule's own name, or with its model's."""
+    found: dict[str, dict[str, Vote]] = {}
     for owner, vote in workspace.store.votes(task.name, trace_ids=[trace.trace_id for trace in traces]):
         if owner.rule != rule and vote.label is not None:
             name = f"{owner.rule} ({owner.model})" if owner.kind == "prompt" else owner.rule
-            found.setdefault(vote.trace_id, {})[name] = vote.label
+            found.setdefault(vote.trace_id, {})[name] = vote
     return found
 
 
-def preview_row(
-    tried: TriedVote,
-    gold: Mapping[str, str],
-    others: Mapping[str, Mapping[str, str]],
-    before: str | None = None,
-) -> PreviewRow:
-    """The row of one vote."""
-    vote = tried.vote
-    said = others.get(vote.trace_id, {})
-    return PreviewRow(
-        trace_id=vote.trace_id,
-        model=tried.model,
-        prompt=tried.prompt,
-        hash=vote.request,
-        answer=vote.raw.text if vote.raw else None,
-        status=vote.status,
-        vote=vote.label,
-        confidence=vote.confidence,
-        distribution=vote.distribution,
-        outside=vote.raw.outside if vote.raw else None,
-        gold=gold.get(vote.trace_id),
-        cause=vote.cause,
-        others=said,
-        disagrees=[name for name, label in said.items() if vote.label is not None and label != vote.label],
-        before=before,
-        swapped=tried.swapped,
-    )
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the votes of a rule are shown beside: the gold of the task's traces."""
+
+    task: Task
+    gold: Mapping[str, str]
+
+    def row(self, tried: TriedVote, others: Mapping[str, Mapping[str, Vote]]) -> PreviewRow:
+        """The row of one vote; `others` are the votes of other rules by trace."""
+        vote, kind = tried.vote, self.task.spec.kind
+        said, gold = others.get(vote.trace_id, {}), self.gold.get(vote.trace_id)
+        return PreviewRow(
+            trace_id=vote.trace_id,
+            model=tried.model,
+            prompt=tried.prompt,
+            hash=vote.request,
+            answer=vote.raw.text if vote.raw else None,
+            status=vote.status,
+            vote=vote.label,
+            confidence=vote.confidence,
+            distribution=vote.distribution,
+            outside=vote.raw.outside if vote.raw else None,
+            gold=gold,
+            cause=vote.cause,
+            right=is_right(vote, gold, kind),
+            speaks_of=list(said_of(vote)) if kind == "several" else None,
+            others={name: str(other.label) for name, other in said.items()},
+            disagrees=[name for name, other in said.items() if contradict(vote, other, kind)],
+            swapped=tried.swapped,
+        )
+
+    def tallies(self, tried: Sequence[TriedVote]) -> Sequence[LabelTally]:
+        """Where several labels may apply and there is gold, how right the votes are about each label."""
+        if self.task.spec.kind != "several":
+            return []
+        labels = [label for label in self.task.labels if any(label in said_of(one.vote) for one in tried)]
+        return tallies([one.vote for one in tried], self.gold, labels)
 
 
 def _votes_before(

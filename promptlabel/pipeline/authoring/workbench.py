@@ -14,9 +14,14 @@ from threading import Lock
 from typing import Final
 
 from promptlabel.errors import Fault, InputError
-from promptlabel.pipeline.authoring.preview import PreviewRow, preview_row, some_traces, votes_of_others
+from promptlabel.pipeline.authoring.preview import (
+    Beside,
+    PreviewRow,
+    gold_shown,
+    some_traces,
+    votes_of_others,
+)
 from promptlabel.pipeline.authoring.trying import ExampleRow, try_rule
-from promptlabel.pipeline.fitting.gold import teaching_gold
 from promptlabel.pipeline.secret import project_secret
 from promptlabel.pipeline.voting.sending import Sent
 from promptlabel.pipeline.workspace import Workspace
@@ -28,6 +33,7 @@ from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.rule_file import read_rule_text, read_task
 from promptlabel.settings import Project
 from promptlabel.strict_yaml import read_text
+from promptlabel.votes.comparing import LabelTally
 
 ENDINGS: Final = (".yaml", ".jinja")
 MOST_TRACES: Final = 100
@@ -85,8 +91,9 @@ class Trial:
     """A draft on a sample: a row a trace and model, what the traces say, and sums.
 
     Attributes:
-        confusion: gold label -> vote or status -> number of rows.
-        agreeing, judged: rows that voted the gold label, rows with gold that voted.
+        confusion: gold label -> vote or status -> number of rows; empty where several labels may apply.
+        by_label: where several may apply, how right the votes are about each label that they speak of; else empty.
+        agreeing, judged: rows whose vote is right, rows with gold that voted.
     """
 
     rows: Sequence[PreviewRow]
@@ -94,6 +101,7 @@ class Trial:
     examples: Sequence[ExampleRow]
     labels: Sequence[str]
     confusion: Mapping[str, Mapping[str, int]]
+    by_label: Sequence[LabelTally]
     agreeing: int
     judged: int
     spending: Spending
@@ -206,19 +214,20 @@ class Bench:
     def _trial(
         self, workspace: Workspace, task: Task, rule: PromptRule | DeclarativeRule, count: int
     ) -> Trial:
-        gold = {decision.trace_id: decision.label for decision in teaching_gold(workspace, task)}
-        traces = some_traces(workspace, list(gold), count)
+        beside = Beside(task, gold_shown(workspace, task))
+        traces = some_traces(workspace, list(beside.gold), count)
         tried = try_rule(workspace, task, rule, traces)
         others = votes_of_others(workspace, task, rule.name, traces)
-        rows = [preview_row(one, gold, others) for one in tried.votes]
+        rows = [beside.row(one, others) for one in tried.votes]
         return Trial(
             rows=rows,
             traces={trace.trace_id: _shown(trace) for trace in traces},
             examples=tried.examples,
             labels=task.labels,
-            confusion=_confusion(rows),
-            agreeing=sum(row.vote is not None and row.vote == row.gold for row in rows),
-            judged=sum(row.vote is not None and row.gold is not None for row in rows),
+            confusion={} if task.spec.kind == "several" else _confusion(rows),
+            by_label=beside.tallies(tried.votes),
+            agreeing=sum(row.right is True for row in rows),
+            judged=sum(row.right is not None for row in rows),
             spending=_spending(rule, tried.sent, workspace.store.count_traces()),
             stopped=tried.sent.stopped,
             message=tried.sent.message,

@@ -6,7 +6,7 @@ const byId = (id) => document.getElementById(id);
 
 export function showTrial(trial) {
   byId("summary").textContent = summary(trial);
-  byId("figures").replaceChildren(...[confusion(trial), examples(trial.examples), cost(trial.spending)].filter(Boolean));
+  byId("figures").replaceChildren(...[confusion(trial), byLabel(trial.by_label), examples(trial.examples), cost(trial.spending)].filter(Boolean));
   const rows = [...trial.rows].sort((a, b) => rank(a) - rank(b));
   byId("rows").replaceChildren(...rows.map((row) => card(row, trial.traces[row.trace_id])));
 }
@@ -19,7 +19,7 @@ function summary({ rows, agreeing, judged, stopped, message }) {
   return `${parts.join("; ")}.`;
 }
 
-const isWrong = (row) => row.gold !== null && row.vote !== null && row.vote !== row.gold;
+const isWrong = (row) => row.right === false;
 const isFailed = (row) => row.status === "malformed" || row.status === "error";
 const rank = (row) => (isWrong(row) ? 0 : isFailed(row) ? 1 : row.disagrees.length ? 2 : row.vote !== null ? 3 : 4);
 
@@ -35,6 +35,33 @@ function confusion({ confusion: counts, labels }) {
     "table",
     {},
     element("caption", { textContent: "Votes by gold label" }),
+    element("thead", {}, head),
+    element("tbody", {}, ...rows),
+  );
+}
+
+// Where several labels may apply: what is said of each label that the votes speak of, against gold.
+function byLabel(tallies) {
+  const judged = tallies.filter((one) => one.applies_right + one.applies_wrong + one.denied_right + one.denied_wrong > 0);
+  if (judged.length === 0) return null;
+  const names = ["applies, right", "applies, wrong", "does not, right", "does not, wrong", "silent"];
+  const head = element("tr", {}, header("label", "col"), ...names.map((name) => header(name, "col")));
+  const rows = judged.map((one) =>
+    element(
+      "tr",
+      {},
+      header(one.label, "row"),
+      count(one.applies_right, true),
+      count(one.applies_wrong, false),
+      count(one.denied_right, true),
+      count(one.denied_wrong, false),
+      count(one.silent, null),
+    ),
+  );
+  return element(
+    "table",
+    {},
+    element("caption", { textContent: "Votes by label, against gold" }),
     element("thead", {}, head),
     element("tbody", {}, ...rows),
   );
@@ -78,13 +105,24 @@ function card(row, text) {
 }
 
 function said(row) {
-  const mark = row.gold === null || row.vote === null ? "" : isWrong(row) ? "✗ " : "✓ ";
+  const mark = row.right === null ? "" : row.right ? "✓ " : "✗ ";
   const className = `vote ${mark === "" ? "" : isWrong(row) ? "wrong" : "right"}`;
   const vote = element("span", { className, textContent: `${mark}${row.vote ?? row.status}` });
   const sure = row.confidence === null || row.model === "code" ? "" : `${Math.round(100 * row.confidence)} % sure`;
-  const gold = row.gold === null ? "no gold" : `gold ${row.gold}`;
-  const aside = [gold, sure, row.cause, row.model === "code" ? "" : row.model, row.trace_id].filter(Boolean).join(" · ");
-  return element("p", { className: "said" }, vote, element("span", { className: "aside", textContent: aside }));
+  const rest = [sure, row.cause, row.model === "code" ? "" : row.model, row.trace_id].filter(Boolean);
+  const aside = element("span", { className: "aside" }, ...gold(row), rest.map((part) => ` · ${part}`).join(""));
+  return element("p", { className: "said" }, vote, aside);
+}
+
+// The gold label; of a set, faint the labels that the vote says nothing of.
+function gold(row) {
+  if (row.gold === null) return ["no gold"];
+  if (!row.speaks_of?.length || row.gold === "none") return [`gold ${row.gold}`];
+  const labels = row.gold.split(", ").flatMap((label, place) => [
+    place ? ", " : "",
+    row.speaks_of.includes(label) ? label : element("span", { className: "unsaid", title: "the vote says nothing of it", textContent: label }),
+  ]);
+  return ["gold ", ...labels];
 }
 
 function others(row) {
