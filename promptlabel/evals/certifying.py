@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from promptlabel.evals.set_scoring import jaccard
+from promptlabel.records import ABSTAIN
+
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 LEVEL: Final = 0.05
 HALF: Final = 0.5
@@ -71,11 +76,81 @@ def alt_test(
         reviewers: their names, ``[m]``.
         epsilon: by how much a worse labeler is still preferred, for it costs less.
     """
-    compared = [_against(labeler, people, person, epsilon) for person in range(people.shape[1])]
-    met = [place for place, (items, *_) in enumerate(compared) if items > 1]
-    won = _discoveries(np.array([compared[place][3] for place in met]))
+    silent = int((labeler < 0).sum())
+    note = f"the labeler says nothing of {silent} items, and agrees with nobody there" if silent else None
+    compared = _Compared(labeler, people, people >= 0, lambda one, others: one[:, None] == others)
+    return _verdict(compared, reviewers, epsilon, note)
+
+
+def alt_test_of_sets(
+    applies: Floats, people: Indices, reviewers: tuple[str, ...], epsilon: float = EPSILON
+) -> AltTest:
+    """The same where several labels may apply: agreement is the Jaccard similarity of two sets.
+
+    The test takes any score of alignment for an item; an item counts once, however many labels it has, for what is
+    said of its labels is not independent.
+
+    Args:
+        applies: float ``[n, L]``, the probability that a label applies, NaN where the labeler says nothing of it: it
+            is not in the labeler's set then, and an item of which nothing is said agrees with nobody.
+        people: ``[n, m, L]`` of 1 and 0, -1 where a person did not decide.
+        reviewers: their names, ``[m]``.
+        epsilon: as in `alt_test`.
+    """
+    unsaid = np.isnan(applies)
+    labeler = np.where(unsaid.all(axis=1, keepdims=True), ABSTAIN, applies > HALF)
+    silent = int(unsaid.sum())
+    note = (
+        f"the labeler says nothing of {silent} labels of items, and they count as left out"
+        if silent
+        else None
+    )
+    return _verdict(_Compared(labeler, people, people[:, :, 0] >= 0, _alike), reviewers, epsilon, note)
+
+
+def _alike(one: Indices, others: Indices) -> Floats:
+    """The Jaccard similarity ``[n, m]`` of a set ``[n, L]`` and others ``[n, m, L]``; none with no set at all."""
+    similar = jaccard(one[:, None, :] == 1, others == 1)
+    return np.where(one[:, :1] < 0, 0.0, similar)
+
+
+Alike: TypeAlias = Callable[[Indices, Indices], npt.NDArray[np.generic]]
+"""How far what one says ``[n, ...]`` agrees with what others say ``[n, m, ...]``: ``[n, m]``, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a labeler and people said of the same items, who decided what, and how alike two opinions are."""
+
+    labeler: Indices
+    people: Indices
+    given: Bools
+    alike: Alike
+
+    def against(self, person: int, epsilon: float) -> tuple[int, float, float, float]:
+        """Items, both shares, and the p-value."""
+        others, given = np.delete(self.people, person, axis=1), np.delete(self.given, person, axis=1)
+        rows = self.given[:, person] & given.any(axis=1)
+        if rows.sum() < 2:
+            return int(rows.sum()), 0.0, 0.0, 1.0
+        ours = self._agreement(self.labeler[rows], others[rows], given[rows])
+        theirs = self._agreement(self.people[rows, person], others[rows], given[rows])
+        labeler_wins, person_wins = ours >= theirs - 1e-12, theirs >= ours - 1e-12
+        lead = person_wins.astype(float) - labeler_wins
+        shares = float(labeler_wins.mean()), float(person_wins.mean())
+        return int(rows.sum()), *shares, _p_value(lead, epsilon)
+
+    def _agreement(self, one: Indices, others: Indices, given: Bools) -> Floats:
+        """How far one agrees with the others on average, ``[n]``."""
+        return np.asarray((self.alike(one, others) * given).sum(axis=1) / given.sum(axis=1))
+
+
+def _verdict(compared: _Compared, reviewers: tuple[str, ...], epsilon: float, note: str | None) -> AltTest:
+    each = [compared.against(person, epsilon) for person in range(compared.people.shape[1])]
+    met = [place for place, (items, *_) in enumerate(each) if items > 1]
+    won = _discoveries(np.array([each[place][3] for place in met]))
     results = tuple(
-        AgainstOne(reviewers[place], *compared[place], won=bool(rejected))
+        AgainstOne(reviewers[place], *each[place], won=bool(rejected))
         for place, rejected in zip(met, won.tolist(), strict=True)
     )
     rate = float(np.mean([one.won for one in results])) if results else 0.0
@@ -85,29 +160,8 @@ def alt_test(
         advantage=float(np.mean([one.labeler for one in results])) if results else 0.0,
         epsilon=epsilon,
         people=results,
-        assumptions=_unmet(results, labeler),
+        assumptions=(*_unmet(results), *([note] if note else [])),
     )
-
-
-def _against(
-    labeler: Indices, people: Indices, person: int, epsilon: float
-) -> tuple[int, float, float, float]:
-    """Items, both shares, and the p-value."""
-    others = np.delete(people, person, axis=1)
-    rows = (people[:, person] >= 0) & (others >= 0).any(axis=1)
-    if rows.sum() < 2:
-        return int(rows.sum()), 0.0, 0.0, 1.0
-    ours = _agreement(labeler[rows], others[rows])
-    theirs = _agreement(people[rows, person], others[rows])
-    labeler_wins, person_wins = ours >= theirs - 1e-12, theirs >= ours - 1e-12
-    lead = person_wins.astype(float) - labeler_wins
-    return int(rows.sum()), float(labeler_wins.mean()), float(person_wins.mean()), _p_value(lead, epsilon)
-
-
-def _agreement(label: Indices, others: Indices) -> Floats:
-    """The share of the others who gave the same label."""
-    given = others >= 0
-    return np.asarray(((others == label[:, None]) & given).sum(axis=1) / given.sum(axis=1))
 
 
 def _p_value(lead: Floats, epsilon: float) -> float:
@@ -135,15 +189,12 @@ def _discoveries(p_values: Floats) -> npt.NDArray[np.bool_]:
     return rejected
 
 
-def _unmet(results: tuple[AgainstOne, ...], labeler: Indices) -> tuple[str, ...]:
+def _unmet(results: tuple[AgainstOne, ...]) -> tuple[str, ...]:
     few = [one.reviewer for one in results if one.items < FEWEST_ITEMS]
     unmet = {
         f"the test asks for at least {FEWEST_PEOPLE} people who decide the same items; here are {len(results)}": (
             len(results) < FEWEST_PEOPLE
         ),
         f"fewer than {FEWEST_ITEMS} shared items, too few for a t-test: {', '.join(few)}": bool(few),
-        f"the labeler says nothing of {int((labeler < 0).sum())} items, and agrees with nobody there": bool(
-            (labeler < 0).any()
-        ),
     }
     return tuple(sentence for sentence, holds in unmet.items() if holds)

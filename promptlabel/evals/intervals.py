@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
 Z95: Final = 1.959963984540054
 
 
@@ -60,6 +65,33 @@ def paired(gains: float, losses: float, n: int) -> Estimate:
         max(min(first - second - spread, estimate), -1.0),
         min(max(first - second + spread, estimate), 1.0),
     )
+
+
+def clustered(estimate: float, pull: Floats, most: int) -> Estimate:
+    """A share made of cases that hold any number of decisions, with Wilson's interval on their effective number.
+
+    Cases are independent, the decisions in a case are not: the effective number is p (1 - p) by the variance between
+    cases (Korn & Graubard 1998), at most all decisions, and that of the cases where they do not vary at all.
+
+    Args:
+        estimate: the share.
+        pull: how much each case moves it, times the number of cases: the case's own share for a mean, ``[n]``.
+        most: decisions in a case.
+    """
+    n, variance = len(pull), _variance_of_mean(pull)
+    effective = estimate * (1 - estimate) / variance if variance > 0 else float(n)
+    effective = min(max(effective, 1.0), float(n * most))
+    return wilson(estimate * effective, effective)
+
+
+def clustered_difference(estimate: float, pull: Floats) -> Estimate:
+    """A difference of two shares on the same cases, with the normal interval over cases; `pull` as in `clustered`."""
+    spread = Z95 * math.sqrt(_variance_of_mean(pull))
+    return Estimate(estimate, max(estimate - spread, -1.0), min(estimate + spread, 1.0))
+
+
+def _variance_of_mean(values: Floats) -> float:
+    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

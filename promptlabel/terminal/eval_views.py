@@ -136,25 +136,66 @@ def score(report: Any) -> None:
     """Nothing; the scores are printed."""
     say(f"[bold]{report.task}[/] {report.version}: {counted(report.cases, 'case')}")
     lead = {one.first: one.difference for one in report.differences}
+    is_set = any(one.sets for one in report.labelers)
     table = table_of(
-        "labeler", ">accuracy", "", ">weighted", ">says", ">macro-F1", f"against {report.baseline}"
+        "labeler",
+        ">sets right" if is_set else ">accuracy",
+        "",
+        ">weighted",
+        *((">Jaccard", ">labels right") if is_set else ()),
+        ">says",
+        ">macro-F1",
+        f"against {report.baseline}",
     )
     for one in report.labelers:
-        weighted = percent(one.weighted.estimate) if one.weighted else ""
-        figures = (weighted, percent(one.score.coverage), f"{one.score.macro_f1:.3f}")
-        table.add_row(escape(one.name), *with_ends(one.score.accuracy), *figures, _lead(lead.get(one.name)))
+        figures = _score_cells(one) if _speaks_of_all(one) else _said_alone(one)
+        table.add_row(escape(one.name), *figures, _lead(lead.get(one.name) if _speaks_of_all(one) else None))
     screen.print(table)
+    if is_set:
+        say("[dim]sets right: of those who speak of every label; the others are judged label by label[/]")
+        screen.print(_label_scores(report.labelers))
     for one in report.labelers:
-        if one.ordered is not None:
-            kappa = (
-                "" if one.ordered.kappa is None else f", quadratic-weighted agreement {one.ordered.kappa:.2f}"
-            )
-            say(f"{escape(one.name)}: off by {one.ordered.distance:.2f} labels on average{kappa}")
-        if one.gap and one.gap.is_real:
-            gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
-            say(
-                f"{escape(one.name)} is worse on {escape(one.gap.worst)} than on {escape(one.gap.best)}: {gap}"
-            )
+        _score_remarks(one)
+
+
+def _speaks_of_all(one: Any) -> bool:
+    return one.sets is None or all(label.coverage for label in one.sets.labels.values())
+
+
+def _score_cells(one: Any) -> list[str]:
+    weighted = percent(one.weighted.estimate) if one.weighted else ""
+    sets = [percent(one.sets.jaccard.estimate), percent(one.sets.label_accuracy.estimate)] if one.sets else []
+    said = [percent(one.score.coverage), f"{one.score.macro_f1:.3f}"]
+    return [*with_ends(one.score.accuracy), weighted, *sets, *said]
+
+
+def _said_alone(one: Any) -> list[str]:
+    """Of who is silent about some label in every case: how much is said."""
+    return ["", "", "", "", "", percent(one.score.coverage), ""]
+
+
+def _label_scores(labelers: Iterable[Any]) -> Table:
+    """Of each label those who speak of it, the best first."""
+    table = table_of("label", ">cases", "labeler", ">precision", "", ">recall", "", ">F1", "")
+    rows = [(name, found, one.name) for one in labelers for name, found in one.sets.labels.items()]
+    spoken = [row for row in rows if row[1].coverage]
+    for label in dict.fromkeys(name for name, *_ in spoken):
+        own = [(found, who) for name, found, who in spoken if name == label]
+        own.sort(key=lambda pair: -(pair[0].f1.estimate if pair[0].f1 else 0))
+        for place, (found, who) in enumerate(own):
+            whose = [escape(label), f"{found.n:,}"] if place == 0 else ["", ""]
+            ends = [*with_ends(found.precision), *with_ends(found.recall), *with_ends(found.f1)]
+            table.add_row(*whose, escape(who), *ends)
+    return table
+
+
+def _score_remarks(one: Any) -> None:
+    if one.ordered is not None:
+        kappa = "" if one.ordered.kappa is None else f", quadratic-weighted agreement {one.ordered.kappa:.2f}"
+        say(f"{escape(one.name)}: off by {one.ordered.distance:.2f} labels on average{kappa}")
+    if one.gap and one.gap.is_real:
+        gap = f"{100 * one.gap.gap.estimate:.0f} points ({100 * one.gap.gap.low:.0f} to {100 * one.gap.gap.high:.0f})"
+        say(f"{escape(one.name)} is worse on {escape(one.gap.worst)} than on {escape(one.gap.best)}: {gap}")
 
 
 def _lead(difference: Any) -> str:

@@ -155,17 +155,17 @@ def explain(report: Any) -> None:
     for one in report.models:
         if len(report.models) > 1:
             say("", f"asked of [bold]{escape(one.figures.model)}[/]")
-        _explain_one(one)
+        _explain_one(one, report.unit)
 
 
-def _explain_one(one: Any) -> None:
+def _explain_one(one: Any, unit: str) -> None:
     row = one.figures
     right = (
         "no gold yet"
         if row.accuracy is None
         else f"right {percent(row.accuracy)} ({ends_of(row)}) of the time"
     )
-    say(f"{counted(row.votes, 'vote')} on {percent(row.coverage)} of the traces; {right}; {dollars(row.usd)}")
+    say(f"{counted(row.votes, 'vote')} on {percent(row.coverage)} of the {unit}; {right}; {dollars(row.usd)}")
     for said in one.labels:
         judged = (
             "" if said.precision is None else f", right {percent(said.precision)} of {said.judged:,} judged"
@@ -173,7 +173,7 @@ def _explain_one(one: Any) -> None:
         say(f"  {escape(said.label)}: {counted(said.votes, 'vote')}{judged}")
     say(f"alone on {one.alone_total:,} traces; tips the majority on {one.decisive_total:,}")
     for other in one.repeats:
-        say(f"says the same as {escape(other.rule)} on {percent(other.agreement)} of {other.shared:,} traces")
+        say(f"says the same as {escape(other.rule)} on {percent(other.agreement)} of {other.shared:,} {unit}")
     _shown_traces("where it is wrong, the surest first", one.wrong, one.wrong_total)
     _shown_traces("where it alone speaks", one.alone, one.alone_total)
     say("", *(f"[yellow]→[/] {escape(text)}" for text in one.suggestions))

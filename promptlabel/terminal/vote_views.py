@@ -81,6 +81,8 @@ def analyze(report: Any) -> None:
         advice = "" if row.advice == "unknown" else row.advice
         table.add_row(name, row.kind, f"{row.votes:,}", *shares, ends_of(row), dollars(row.usd), advice)
     screen.print(table)
+    if report.unit != "traces":
+        say(f"[dim]votes and shares are of {report.unit}[/]")
     for row in report.rules:
         _say_kind(row)
     how = _HOW_MANY_VOTES.get(report.n_eff_source)

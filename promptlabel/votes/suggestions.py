@@ -110,6 +110,7 @@ class RuleFacts:
     Attributes:
         base_rate: share of the commonest label in gold.
         unreadable: share of answers that were malformed or failed.
+        unit: what its votes are on.
     """
 
     labels: Sequence[str]
@@ -126,6 +127,7 @@ class RuleFacts:
     twins: Sequence[tuple[str, Twin]]
     alone: int
     is_prompt: bool
+    unit: str = "traces"
 
 
 def suggestions(facts: RuleFacts) -> list[str]:
@@ -185,7 +187,7 @@ def _weak_labels(facts: RuleFacts) -> list[str]:
 
 def _about_fellows(facts: RuleFacts) -> list[str]:
     found = [
-        f"It says the same as {name} on {twin.agreement:.0%} of the {twin.shared:,} traces on which both vote: "
+        f"It says the same as {name} on {twin.agreement:.0%} of the {twin.shared:,} {facts.unit} on which both vote: "
         "one of them could go."
         for name, twin in facts.twins[:2]
     ]

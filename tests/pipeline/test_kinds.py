@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from topics_project import START, TEXTS, TOPICS, gold, project
 
 from promptlabel.errors import InputError
 from promptlabel.pipeline.authoring.analyze import analyze
@@ -25,31 +26,9 @@ from promptlabel.pipeline.reporting.report import report
 from promptlabel.pipeline.reviewing.queue import build_queue
 from promptlabel.pipeline.voting.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
-from promptlabel.records import Gold, Trace
+from promptlabel.records import Trace
 from promptlabel.traces.fields import Fields
 from promptlabel.traces.plain import gold_of, trace_of
-
-START = datetime(2026, 6, 1, tzinfo=UTC)
-CONFIGURATION = """\
-routing: {share: 0.3, audit: 0.5}
-models:
-  default: {provider: scripted, model: script.yaml}
-"""
-
-
-def project(folder: Path, task: str, files: dict[str, str], script: str = "[]") -> Path:
-    rules = folder / "rules" / task
-    rules.mkdir(parents=True)
-    (folder / "promptlabel.yaml").write_text(CONFIGURATION)
-    (folder / "script.yaml").write_text(script)
-    for name, text in files.items():
-        (rules / name).write_text(text)
-    return folder
-
-
-def gold(workspace: Workspace, task: str, labels: dict[str, str], reviewer: str = "ann") -> None:
-    at = START + timedelta(days=90)
-    workspace.store.add_gold([Gold(name, task, label, reviewer, at) for name, label in labels.items()])
 
 
 def rows_of(path: str) -> list[dict]:
@@ -57,50 +36,6 @@ def rows_of(path: str) -> list[dict]:
 
 
 # --- several labels
-
-TOPICS = """\
-task: topics
-kind: several
-labels: {refund: "Money back.", shipping: "Where it is.", bug: "It is broken."}
-"""
-TOPIC_RULES = {
-    "task.yaml": TOPICS,
-    "words.yaml": "keyword: {refund: [refund, money], shipping: [parcel], bug: [broken], none: [thanks]}\n"
-    "examples: [{input: 'money for my parcel', vote: [shipping, refund]}]\n",
-    "asks_refund.yaml": 'prompt: "{{ trace.input }} Does the user want a refund?"\nanswers: {"yes": refund, "no": none}\n'
-    "decode: logprobs\n",
-    "all_of_them.yaml": 'prompt: "{{ trace.input }} Which apply?"\ndecode: json\n'
-    "examples:\n- {input: refund my parcel, vote: [shipping, refund]}\n- {input: it is broken, vote: bug}\n",
-    "heuristics.py": "from promptlabel import heuristic\n\n\n@heuristic\ndef long(trace):\n"
-    "    return {'bug': len(trace.input) > 36, 'shipping': 'parcel' in trace.input}\n",
-}
-TOPIC_SCRIPT = """\
-- {match: "(?s)refund.*want a refund", distribution: {"yes": 0.9, "no": 0.1}}
-- {match: "want a refund", distribution: {"yes": 0.2, "no": 0.8}}
-- {match: "(?s)refund.*parcel.*Which", text: '{"answer": ["shipping", "refund"]}'}
-- {match: "(?s)parcel.*Which", text: '{"answer": ["shipping"]}'}
-- {match: "(?s)broken.*Which", text: '{"answer": ["bug"]}'}
-- {match: "Which", text: '{"answer": []}'}
-"""
-TEXTS = {
-    "none": "thanks a lot, number {}",
-    "refund, shipping": "refund me, the parcel {} never came",
-    "shipping": "where is parcel {}",
-    "bug": "it is broken again and again, device {}",
-}
-
-
-@pytest.fixture
-def topics(tmp_path: Path):
-    with open_workspace(project(tmp_path, "topics", TOPIC_RULES, TOPIC_SCRIPT)) as workspace:
-        names = list(TEXTS)
-        traces = [
-            Trace(f"t{place:03}", START + timedelta(hours=place), input=TEXTS[names[place % 4]].format(place))
-            for place in range(120)
-        ]
-        workspace.store.add_traces(traces)
-        assert vote(workspace).exit_code == 0
-        yield workspace, {f"t{place:03}": names[place % 4] for place in range(120)}
 
 
 def votes_on(workspace: Workspace, trace_id: str) -> dict[str, tuple[str | None, dict | None]]:

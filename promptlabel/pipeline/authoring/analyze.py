@@ -81,6 +81,7 @@ class AnalyzeReport:
         n_eff_source: ``gold``, ``agreement`` or ``none``, as in `Dependence`.
         n_eff_by_family: the same of all prompts of one model, and of all code rules.
         redundant: pairs of rules that repeat one another, worst first.
+        unit: what is voted on and counted: ``traces``, or ``labels of traces`` where several may apply.
     """
 
     task: str
@@ -89,6 +90,12 @@ class AnalyzeReport:
     n_eff_source: str
     n_eff_by_family: Mapping[str, float]
     redundant: tuple[Redundant, ...]
+    unit: str = "traces"
+
+
+def unit_of(task: Task) -> str:
+    """What the task's votes are on: traces, or where several labels may apply the labels of traces."""
+    return "labels of traces" if task.spec.kind == "several" else "traces"
 
 
 def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
@@ -116,6 +123,7 @@ def analyze(workspace: Workspace, task: Task) -> AnalyzeReport:
         n_eff_source=analysis.n_eff_source,
         n_eff_by_family=analysis.dependence.by_family(_families(table.rules)),
         redundant=_redundant(table.rules, analysis.dependence),
+        unit=unit_of(task),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from promptlabel.pipeline.authoring.analyze import RuleRow, analyze, material
+from promptlabel.pipeline.authoring.analyze import RuleRow, analyze, material, unit_of
 from promptlabel.pipeline.authoring.preview import rule_named
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import RegisteredRule, Vote
@@ -68,8 +68,9 @@ class Explanation:
     """What one rule and model does.
 
     Attributes:
-        wrong: traces with another label in gold, the surest first, of `wrong_total`.
-        alone: traces on which nobody else votes, of `alone_total`.
+        wrong: traces with another label in gold, the surest first, of `wrong_total`; of sets, labels of traces.
+        alone: traces on which nobody else votes, of `alone_total`; of sets, those with a label of which nobody else
+            speaks.
         decisive_total: traces on which the majority is another one without this rule.
         usd_per_vote: dollars; None without votes.
     """
@@ -88,12 +89,16 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplainReport:
-    """A rule of a task, explained for each of its models; gold that is held back takes no part."""
+    """A rule of a task, explained for each of its models; gold that is held back takes no part.
+
+    `unit` is what its votes are on: ``traces``, or ``labels of traces`` where several may apply.
+    """
 
     task: str
     rule: str
     description: str
     models: Sequence[Explanation]
+    unit: str = "traces"
 
 
 def explain(workspace: Workspace, rule: str) -> ExplainReport:
@@ -113,7 +118,7 @@ def explain(workspace: Workspace, rule: str) -> ExplainReport:
         for column, one in enumerate(table.rules)
         if one.rule == rule
     ]
-    return ExplainReport(task.name, rule, description, views)
+    return ExplainReport(task.name, rule, description, views, unit_of(task))
 
 
 @dataclass(frozen=True)
@@ -140,11 +145,11 @@ class _View:
             wrong=self._shown(self._surest(wrong, stored), stored),
             wrong_total=len(wrong),
             alone=self._shown(by_itself.tolist(), stored),
-            alone_total=len(by_itself),
-            decisive_total=len(decisive(self.table.votes, self.column, len(self.table.labels))),
+            alone_total=self._traces(by_itself),
+            decisive_total=self._traces(decisive(self.table.votes, self.column, len(self.table.labels))),
             repeats=[Repeated(name, twin.shared, twin.agreement) for name, twin in named],
             usd_per_vote=self.figures.usd / self.figures.votes if self.figures.votes else None,
-            suggestions=suggestions(self._facts(named, len(by_itself))),
+            suggestions=suggestions(self._facts(named, self._traces(by_itself))),
         )
 
     def _surest(self, rows: npt.NDArray[np.intp], stored: Mapping[str, Vote]) -> list[int]:
@@ -200,6 +205,7 @@ class _View:
             twins=named,
             alone=by_itself,
             is_prompt=self._rule.kind == "prompt",
+            unit=unit_of(self.task),
         )
 
     @property
@@ -211,6 +217,9 @@ class _View:
 
     def _name(self, rule: RegisteredRule) -> str:
         return f"{rule.rule} ({rule.model})" if rule.kind == "prompt" else rule.rule
+
+    def _traces(self, rows: npt.NDArray[np.intp]) -> int:
+        return len(set(self._ids(rows)))
 
     def _ids(self, rows: npt.NDArray[np.intp]) -> list[str]:
         return [self.table.trace_ids[row] for row in rows.tolist()]

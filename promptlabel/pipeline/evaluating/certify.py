@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from promptlabel.evals.certifying import EPSILON, AltTest, alt_test
-from promptlabel.pipeline.evaluating.labelers import POSTERIOR, labelers
-from promptlabel.pipeline.fitting.tables import require_single
+from promptlabel.evals.certifying import EPSILON, AltTest, alt_test, alt_test_of_sets
+from promptlabel.pipeline.evaluating.labelers import labelers, set_labelers
+from promptlabel.pipeline.evaluating.sayings import POSTERIOR
+from promptlabel.pipeline.fitting.tables import known_label, label_gold
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import Trace
 from promptlabel.review.adjudication import blind_labels
 from promptlabel.rules.loading import Task
+
+Indices = npt.NDArray[np.int64]
 
 TOO_FEW = "no trace was decided blind by two reviewers; run: promptlabel review --reviewers 3"
 
@@ -38,28 +43,56 @@ def certify(
     """Whether each named labeler, by default the posterior, may stand in for a reviewer.
 
     The alternative annotator test on every trace that two or more reviewers decided blind; an adjudicator, who has
-    seen the others' labels, is no reviewer here.
+    seen the others' labels, is no reviewer here. Where several labels may apply, opinions are compared by the Jaccard
+    similarity of their sets.
     """
-    require_single(task, "certify")
     given = _given(workspace, task)
-    reviewers = tuple(sorted({reviewer for labels in given.values() for reviewer in labels}))
     if not given:
         return CertifyReport(task.name, 0, {}, TOO_FEW)
-    index = {label: position for position, label in enumerate(task.labels)}
-    traces = list(workspace.store.traces(list(given)))
-    people = np.array(
-        [[index.get(given[trace.trace_id].get(one, ""), -1) for one in reviewers] for trace in traces],
-        dtype=np.int64,
-    )
-    return CertifyReport(
-        task.name,
-        len(traces),
-        {
-            labeler.name: alt_test(labeler.votes, people, reviewers, epsilon)
-            for labeler in labelers(workspace, task, names or (POSTERIOR,), traces)
-        },
-        None,
-    )
+    reviewers = tuple(sorted({reviewer for labels in given.values() for reviewer in labels}))
+    panel = _Panel(tuple(workspace.store.traces(list(given))), reviewers, given)
+    verdicts = _verdicts(workspace, task, names or (POSTERIOR,), panel, epsilon)
+    return CertifyReport(task.name, len(panel.traces), verdicts, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Traces that two reviewers or more decided blind: trace -> reviewer -> label."""
+
+    traces: tuple[Trace, ...]
+    reviewers: tuple[str, ...]
+    given: Mapping[str, Mapping[str, str]]
+
+    def labels(self, task: Task) -> Indices:
+        """The label index of each trace and reviewer, ``[n, m]``, -1 for none."""
+        index = {label: position for position, label in enumerate(task.labels)}
+        own = [self.given[trace.trace_id] for trace in self.traces]
+        return np.array([[index.get(labels.get(one, ""), -1) for one in self.reviewers] for labels in own])
+
+    def sets(self, task: Task) -> Indices:
+        """1 for each label in each reviewer's set of each trace, 0 for the others, ``[n, m, L]``, -1 for no set."""
+        ids = [trace.trace_id for trace in self.traces]
+        return np.stack([label_gold(task, ids, self._sets_of(one, task)) for one in self.reviewers], axis=1)
+
+    def _sets_of(self, reviewer: str, task: Task) -> dict[str, str]:
+        own = {name: labels[reviewer] for name, labels in self.given.items() if reviewer in labels}
+        return {name: label for name, label in own.items() if known_label(task, label) is not None}
+
+
+def _verdicts(
+    workspace: Workspace, task: Task, names: Sequence[str], panel: _Panel, epsilon: float
+) -> dict[str, AltTest]:
+    if task.spec.kind == "several":
+        sets = panel.sets(task)
+        return {
+            one.name: alt_test_of_sets(one.applies, sets, panel.reviewers, epsilon)
+            for one in set_labelers(workspace, task, names, panel.traces)
+        }
+    labels = panel.labels(task)
+    return {
+        one.name: alt_test(one.votes, labels, panel.reviewers, epsilon)
+        for one in labelers(workspace, task, names, panel.traces)
+    }
 
 
 def _given(workspace: Workspace, task: Task) -> dict[str, dict[str, str]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from promptlabel.errors import fail
 from promptlabel.evals.intervals import Estimate
-from promptlabel.pipeline.evaluating.score import Scored, ScoreReport, score
+from promptlabel.evals.set_scoring import SetScore
+from promptlabel.pipeline.evaluating.score import ScoreReport, score
+from promptlabel.pipeline.evaluating.scored import Scored
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.rules.loading import Task
 
@@ -16,7 +18,11 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The least a figure may be: ``accuracy``, ``weighted``, ``recall:LABEL``, ``precision:LABEL`` or ``category:NAME``."""
+    """The least a figure may be: ``accuracy``, ``weighted``, ``recall:LABEL``, ``precision:LABEL`` or ``category:NAME``.
+
+    Where several labels may apply, ``accuracy`` is of whole sets, and there are ``labels``, ``jaccard``, ``micro-f1``,
+    ``macro-f1`` and ``f1:LABEL`` besides.
+    """
 
     figure: str
     least: float
@@ -114,11 +120,22 @@ def _figure(scored: Scored, name: str) -> Estimate:
     known = {
         ACCURACY: scored.score.accuracy,
         **({"weighted": scored.weighted} if scored.weighted else {}),
+        **(_figures_of_sets(scored.sets) if scored.sets else {}),
         **{f"recall:{label}": figure for label, figure in scored.recall.items()},
         **{f"precision:{label}": figure for label, figure in scored.precision.items()},
         **{f"category:{category}": figure for category, figure in categories.items()},
     }
     return known.get(name) or fail(f"there is no figure '{name}'; known: {', '.join(known)}")
+
+
+def _figures_of_sets(sets: SetScore) -> dict[str, Estimate]:
+    return {
+        "labels": sets.label_accuracy,
+        "jaccard": sets.jaccard,
+        "micro-f1": sets.micro_f1,
+        "macro-f1": sets.macro_f1,
+        **{f"f1:{label}": one.f1 for label, one in sets.labels.items() if one.f1},
+    }
 
 
 def _held_above(floor: Floor, found: Estimate) -> Check:

@@ -146,7 +146,7 @@ def judge_of(workspace: Workspace, task: Task) -> Judge | None:
     if fitted is None:
         return None
     if task.spec.kind == "several":
-        return _set_judge(workspace, task, fitted)
+        return set_judge(workspace, task, fitted)
     return Judge(workspace, task, vote_table(workspace, task), fitted)
 
 
@@ -160,10 +160,12 @@ class SetJudge(Judge):
     Attributes:
         labelled: the task with its own labels.
         votes: the votes on each label.
+        stored: the fit as it is in the store, of single labels.
     """
 
     labelled: Task
     votes: LabelVotes
+    stored: PosteriorTable
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
@@ -172,9 +174,22 @@ class SetJudge(Judge):
         decided = _decided_sets(self.workspace, self.labelled)
         return tuple(one for one in decided if one.blind and one.trace_id in known)
 
+    def shares(self, names: Sequence[str]) -> dict[str, Floats]:
+        """Trace id -> the probability ``[L]`` that each label applies, from fits that did not see its own gold."""
+        stored = dict(zip(self.stored.trace_ids, self.stored.probs, strict=True))
+        known = stored | self._unseen_shares if not self.taught.isdisjoint(names) else stored
+        return {name: known[name] for name in names if name in known}
+
     @cached_property
     def _cross_fitted(self) -> Mapping[str, Floats]:
         """For every decision the fit has seen, the probabilities of a fit without it and its fold."""
+        shares = np.array(list(self._unseen_shares.values())).reshape(-1, len(self.labelled.labels))
+        probs = set_probabilities(shares, self.labelled.labels, self.task.labels)
+        return dict(zip(self._unseen_shares, probs, strict=True))
+
+    @cached_property
+    def _unseen_shares(self) -> dict[str, Floats]:
+        """For every decision the fit has seen, the probability of each label in a fit without it and its fold."""
         names = [one.trace_id for one in self.decisions if one.trace_id in self.taught]
         rows = np.array([self._row_of[name] for name in names], dtype=np.int64)
         given = {one.trace_id: one.label for one in self.decisions if one.trace_id in self.taught}
@@ -183,9 +198,7 @@ class SetJudge(Judge):
         for fold in range(min(FOLDS, len(rows))):
             held = np.arange(len(rows)) % FOLDS == fold
             shares[held] = self._shares_without(gold, rows[held])
-        return dict(
-            zip(names, set_probabilities(shares, self.labelled.labels, self.task.labels), strict=True)
-        )
+        return dict(zip(names, shares, strict=True))
 
     def _shares_without(self, gold: Indices, held: Indices) -> Floats:
         taught = gold.copy()
@@ -202,7 +215,8 @@ class SetJudge(Judge):
         )
 
 
-def _set_judge(workspace: Workspace, task: Task, fitted: PosteriorTable) -> SetJudge:
+def set_judge(workspace: Workspace, task: Task, fitted: PosteriorTable) -> SetJudge:
+    """The judge of a fit of a task where several labels may apply."""
     decided = {one.label for one in _decided_sets(workspace, task)}
     likeliest = {set_name(compress(task.labels, row), task.labels) for row in (fitted.probs > 0.5).tolist()}
     sets = tuple(sorted(decided | likeliest, key=lambda name: (len(set_members(name)), name)))
@@ -218,6 +232,7 @@ def _set_judge(workspace: Workspace, task: Task, fitted: PosteriorTable) -> SetJ
         fitted=replace(fitted, labels=sets, probs=set_probabilities(fitted.probs, task.labels, sets)),
         labelled=task,
         votes=votes,
+        stored=fitted,
     )
 
 
