@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import orjson
+
 from promptlabel.evals.versions import Case, case_record
+from promptlabel.label_sets import ASK_ONE, ASK_SET, NONE, set_members
 
 Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCard:
-    """What whoever labels is told: the labels with their descriptions, and the guidelines."""
+    """What whoever labels is told: the labels with their descriptions, the guidelines, and whether several may apply."""
 
     task: str
     labels: Mapping[str, str]
     guidelines: str = ""
+    is_set: bool = False
 
     @property
     def instruction(self) -> str:
@@ -25,7 +29,7 @@ class TaskCard:
         described = [f"- {name}: {text}" if text else f"- {name}" for name, text in self.labels.items()]
         parts = [
             self.guidelines.strip(),
-            "Answer with one of these labels and nothing else:",
+            f"{ASK_SET}, and nothing else:" if self.is_set else f"{ASK_ONE} and nothing else:",
             "\n".join(described),
         ]
         return "\n".join(part for part in parts if part)
@@ -37,7 +41,7 @@ def promptfoo_tests(card: TaskCard, version: str, cases: Sequence[Case]) -> list
         {
             "description": f"{card.task} {case.trace.trace_id}",
             "vars": _asked(card, case),
-            "assert": [{"type": "equals", "value": case.label}],
+            "assert": [_same_set(case.label) if card.is_set else {"type": "equals", "value": case.label}],
             "metadata": _provenance(card, version, case),
         }
         for case in cases
@@ -106,7 +110,7 @@ def phoenix_examples(card: TaskCard, version: str, cases: Sequence[Case]) -> lis
         {
             "id": case.trace.trace_id,
             "input": _asked(card, case),
-            "output": {"label": case.label},
+            "output": {"label": case.label} | _labels(card, case),
             "metadata": _provenance(card, version, case),
         }
         for case in cases
@@ -171,4 +175,16 @@ def _provenance(card: TaskCard, version: str, case: Case) -> Row:
         "probability": case.probability,
         "weight": case.weight,
         "hard": list(case.hard),
-    }
+    } | _labels(card, case)
+
+
+def _labels(card: TaskCard, case: Case) -> Row:
+    """Where several labels may apply, those of the case as a list: tools know the set as one text."""
+    return {"labels": list(set_members(case.label))} if card.is_set else {}
+
+
+def _same_set(label: str) -> Row:
+    """An assertion of promptfoo that the answer lists the labels of the set, in any order and case."""
+    wanted = orjson.dumps(sorted(member.lower() for member in set_members(label) or (NONE,))).decode()
+    said = "output.split(',').map((one) => one.trim().toLowerCase()).filter(Boolean).sort()"
+    return {"type": "javascript", "value": f"JSON.stringify({said}) === JSON.stringify({wanted})"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from promptlabel.label_sets import same_set
 from promptlabel.records import Gold, ReviewEvent
 
 ADJUDICATOR: Final = "adjudicator"
@@ -131,7 +132,7 @@ def _opinion(event: ReviewEvent, label: str) -> _Opinion:
 
 
 def _agreed(opinions: Sequence[_Opinion]) -> bool:
-    labels = {opinion.given.label for opinion in opinions}
+    labels = {same_set(opinion.given.label) for opinion in opinions}
     return len(labels) == 1 or any(opinion.settles for opinion in opinions)
 
 

@@ -174,7 +174,11 @@ class TaskSpec(StrictModel):
 
     def named(self, label: str) -> str:
         """The label in the one way of writing it: a set in the order of the task's labels, any other as it is."""
-        return set_name(set_members(label), tuple(self.labels)) if self.kind == "several" else label
+        return set_name(self.members(label), tuple(self.labels)) if self.kind == "several" else label
+
+    def members(self, label: str) -> tuple[str, ...]:
+        """The labels that a decision gives: one, or where several may apply those of its set."""
+        return set_members(label) if self.kind == "several" else (label,)
 
 
 class ExampleMessage(StrictModel):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from promptlabel.label_sets import ASK_ONE, ASK_SET
 from promptlabel.records import Trace
 from promptlabel.training.export import TrainingRow
 from promptlabel.training.guard import NO_ANSWER, OTHER_LABEL
 
 
-def labelling_chat(row: TrainingRow, labels: Mapping[str, str], guidelines: str) -> dict[str, Any]:
-    """A chat in which the transcript is asked about and the label is the answer."""
+def labelling_chat(
+    row: TrainingRow, labels: Mapping[str, str], guidelines: str, *, is_set: bool = False
+) -> dict[str, Any]:
+    """A chat in which the transcript is asked about and the label, or the set of labels, is the answer."""
     meanings = "\n".join(
         f"- {name}: {meaning}" if meaning else f"- {name}" for name, meaning in labels.items()
     )
-    task = "\n\n".join(filter(None, [guidelines.strip(), f"Answer with one of these labels:\n{meanings}"]))
+    asked = ASK_SET if is_set else ASK_ONE
+    task = "\n\n".join(filter(None, [guidelines.strip(), f"{asked}:\n{meanings}"]))
     turns = [("system", task), ("user", row.trace.transcript), ("assistant", row.label)]
     return _chat(turns, row)
 
@@ -25,9 +29,9 @@ def conversation_chat(row: TrainingRow) -> dict[str, Any]:
     return _chat(_up_to_answer(row.trace), row)
 
 
-def why_not_repeated(row: TrainingRow, label: str) -> str | None:
-    """Why a conversation is not among those of a label that are to be repeated, None where it is."""
-    if row.label != label:
+def why_not_repeated(row: TrainingRow, labels: Collection[str], label: str) -> str | None:
+    """Why a conversation with these labels is not among those of a label that are repeated, None where it is."""
+    if label not in labels:
         return OTHER_LABEL
     return None if _up_to_answer(row.trace) else NO_ANSWER
 

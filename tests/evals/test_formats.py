@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from datetime import UTC, datetime
 
 import pytest
@@ -86,3 +89,45 @@ def test_deepeval() -> None:
     (row,) = EVAL_FORMATS["deepeval"](CARD, "v", [CASE])
     assert (row["name"], row["expected_output"], row["actual_output"]) == ("t1", "good", None)
     assert row["input"].endswith("assistant: hi")
+
+
+# --- sets
+
+SET_CARD = TaskCard("topics", {"refund": "Money back.", "bug": ""}, is_set=True)
+
+
+def set_case(label: str) -> Case:
+    return Case(CASE.trace, "topics", label, "2026.11.1", NOW, ("ann",))
+
+
+def test_a_set_is_asked_for_and_its_labels_are_listed() -> None:
+    assert SET_CARD.instruction.startswith("Answer with all of these labels that apply, in this order")
+    for kind in sorted(EVAL_FORMATS.keys() - {"jsonl", "csv"}):
+        (row,) = EVAL_FORMATS[kind](SET_CARD, "v", [set_case("refund, bug")])
+        assert (row.get("metadata") or row["additional_metadata"])["labels"] == ["refund", "bug"]
+    (example,) = EVAL_FORMATS["phoenix"](SET_CARD, "v", [set_case("none")])
+    assert example["output"] == {"label": "none", "labels": []}
+    (row,) = EVAL_FORMATS["csv"](SET_CARD, "v", [set_case("refund, bug")])
+    assert (row["label"], row["labels"]) == ("refund, bug", "refund; bug")
+
+
+@pytest.mark.parametrize(
+    ("label", "output", "passes"),
+    [
+        ("refund, bug", "bug, Refund", True),
+        ("refund, bug", "refund", False),
+        ("none", "None\n", True),
+        ("none", "bug", False),
+        ("bug", "bug, refund", False),
+    ],
+)
+def test_promptfoo_takes_a_set_in_any_order(label: str, output: str, passes: bool) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    (row,) = EVAL_FORMATS["promptfoo"](SET_CARD, "v", [set_case(label)])
+    (check,) = row["assert"]
+    assert check["type"] == "javascript"
+    script = f"const output = {json.dumps(output)}; console.log({check['value']})"
+    said = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str(passes).lower()

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from topics_project import START, TEXTS, TOPICS, gold, project
@@ -139,10 +140,42 @@ def test_examples_of_sets_are_tested_in_any_order(topics):
         assert found[0].expected == "refund, shipping"
 
 
-def test_what_does_not_know_sets_says_so(topics):
+def test_sets_are_exported_for_training(topics, tmp_path: Path):
+    workspace, truth = topics
+    (task,) = workspace.tasks
+    gold(workspace, "topics", {"t001": "shipping, refund"})
+    fit(workspace, task)
+    folder = Path(export(workspace, "hf").path)
+    read = duckdb.connect().sql(f"select trace_id, labels, probs from '{folder}/topics/train.parquet'")
+    rows = {name: (labels, probs) for name, labels, probs in read.fetchall()}
+    assert rows["t001"] == ([0, 1], [1.0, 1.0, 0.0])
+    assert rows["t003"][0] == [2]
+    assert rows["t000"][0] == []
+    chats = {row["metadata"]["trace_id"]: row["messages"] for row in rows_of(export(workspace, "sft").path)}
+    assert "all of these labels that apply" in chats["t001"][0]["content"]
+    assert {name: chat[-1]["content"] for name, chat in chats.items()} == truth
+    (decided,) = rows_of(export(workspace, "gold").path)
+    assert decided["label"] == "refund, shipping"
+
+
+def test_conversations_of_a_label_are_those_whose_set_has_it(topics, tmp_path: Path):
     workspace, _ = topics
-    with pytest.raises(InputError, match="kind `several`"):
-        export(workspace, "hf")
+    fit(workspace, workspace.tasks[0])
+    workspace.store.add_traces(
+        [Trace("said", START, input="refund me, the parcel 9 never came", output="sorry")]
+    )
+    vote(workspace)
+    fit(workspace, workspace.tasks[0])
+    for label, kept in (("shipping", 1), ("bug", 0)):
+        assert export(workspace, "sft", wish=TrainingWish(keep=label)).rows == kept
+
+
+def test_the_order_in_which_people_list_labels_is_no_conflict(topics):
+    workspace, _ = topics
+    gold(workspace, "topics", {"t001": "shipping, refund"}, "ann")
+    gold(workspace, "topics", {"t001": "refund, shipping"}, "ben")
+    (decided,) = rows_of(export(workspace, "gold").path)
+    assert (decided["label"], decided["reviewer"]) == ("refund, shipping", "ann, ben")
 
 
 def test_a_draft_about_sets_is_tried_on_the_bench(topics):

@@ -177,7 +177,8 @@ def _write_training(path: Path, made: TrainingExport, kind: str, version: str) -
 def _chats(made: TrainingExport, task: Task) -> Iterator[Row]:
     for row in made.rows(task):
         if made.keep is None:
-            yield labelling_chat(row, task.spec.labels, task.spec.guidelines)
+            is_set = task.spec.kind == "several"
+            yield labelling_chat(row, task.spec.labels, task.spec.guidelines, is_set=is_set)
         else:
             yield conversation_chat(row)
 
@@ -228,7 +229,7 @@ def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool,
     if kind in FEEDBACK_FORMATS:
         return FEEDBACK_FORMATS[kind](opinions(workspace, task))
     found, cases = _cases(workspace, task, version)
-    card = TaskCard(task.name, task.spec.labels, task.spec.guidelines)
+    card = TaskCard(task.name, task.spec.labels, task.spec.guidelines, task.spec.kind == "several")
     return EVAL_FORMATS[kind](card, found, cases)
 
 
@@ -250,7 +251,8 @@ def _unfrozen(workspace: Workspace, task: Task) -> Iterator[Case]:
     }
     for trace in store.traces(list(blind)):
         one = blind[trace.trace_id]
-        yield Case(trace, task.name, one.label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
+        label = task.spec.named(one.label)
+        yield Case(trace, task.name, label, UNFROZEN, one.at, one.reviewers, one.lane, one.probability)
 
 
 def _waiting(workspace: Workspace, task: Task) -> Iterator[Annotated]:

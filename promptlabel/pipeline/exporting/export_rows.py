@@ -65,7 +65,7 @@ def gold_rows(workspace: Workspace, task: Task) -> Iterator[Row]:
         yield {
             "trace_id": decision.trace_id,
             "task": task.name,
-            "label": decision.label,
+            "label": task.spec.named(decision.label),
             "reviewer": ", ".join(decision.reviewers),
             "timestamp": decision.at,
             "blind": decision.blind,
@@ -96,7 +96,7 @@ def opinions(workspace: Workspace, task: Task) -> Iterator[Opinion]:
         yield Opinion(
             label.trace_id,
             task.name,
-            label.label,
+            task.spec.named(label.label),
             "HUMAN",
             label.reviewer,
             at=label.timestamp,

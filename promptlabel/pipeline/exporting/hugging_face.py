@@ -13,20 +13,11 @@ import yaml
 
 from promptlabel.evals.versions import Case
 from promptlabel.pipeline.files import Columns, Row, write_bytes, write_parquet
-from promptlabel.pipeline.fitting.tables import require_single
+from promptlabel.pipeline.fitting.tables import known_label
 from promptlabel.records import Trace
 from promptlabel.redaction import redacted
 from promptlabel.rules.loading import Task
 from promptlabel.training.export import TrainingRow
-
-_COLUMNS: Final[Columns] = {
-    "trace_id": "VARCHAR",
-    "text": "VARCHAR",
-    "label": "BIGINT",
-    "probs": "DOUBLE[]",
-    "weight": "DOUBLE",
-    "source": "VARCHAR",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +31,8 @@ class HubSplits:
 
 def write_dataset(folder: Path, datasets: Iterable[HubSplits]) -> int:
     """The number of rows written; a configuration a task, for ``datasets.load_dataset(folder, task)``.
+
+    Where several labels may apply, the column is ``labels``, a list of class labels.
 
     The folder appears whole; what an earlier export left in it is replaced.
     """
@@ -55,39 +48,54 @@ def write_dataset(folder: Path, datasets: Iterable[HubSplits]) -> int:
 
 
 def _write_splits(folder: Path, splits: HubSplits) -> dict[str, int]:
-    require_single(splits.task, "export --to hf")
-    index = {label: position for position, label in enumerate(splits.task.labels)}
-    metadata = {"huggingface": orjson.dumps({"info": {"features": _features(splits.task)}}).decode()}
-    rows = {"train": _train_rows(splits.train, index), "test": _test_rows(splits.test, index)}
+    task = splits.task
+    metadata = {"huggingface": orjson.dumps({"info": {"features": _features(task)}}).decode()}
+    rows = {"train": _train_rows(splits.train, task), "test": _test_rows(splits.test, task)}
     return {
-        split: write_parquet(folder / splits.task.name / f"{split}.parquet", found, _COLUMNS, metadata)
+        split: write_parquet(folder / task.name / f"{split}.parquet", found, _columns(task), metadata)
         for split, found in rows.items()
     }
 
 
-def _train_rows(rows: Iterable[TrainingRow], index: dict[str, int]) -> Iterator[Row]:
+def _train_rows(rows: Iterable[TrainingRow], task: Task) -> Iterator[Row]:
     for row in rows:
-        probs = [row.probs[label] for label in index]
-        yield _row(row.trace, index[row.label], probs) | {"weight": row.weight, "source": row.source}
+        probs = [row.probs[label] for label in task.labels]
+        yield _row(row.trace, task, row.label) | {"probs": probs, "weight": row.weight, "source": row.source}
 
 
-def _test_rows(cases: Iterable[Case], index: dict[str, int]) -> Iterator[Row]:
+def _test_rows(cases: Iterable[Case], task: Task) -> Iterator[Row]:
     for case in cases:
-        if case.label in index:
-            probs = [float(label == case.label) for label in index]
-            yield _row(case.trace, index[case.label], probs) | {"weight": 1.0, "source": "gold"}
+        if known_label(task, case.label) is not None:
+            members = task.spec.members(case.label)
+            probs = [float(label in members) for label in task.labels]
+            yield _row(case.trace, task, case.label) | {"probs": probs, "weight": 1.0, "source": "gold"}
 
 
-def _row(trace: Trace, label: int, probs: list[float]) -> dict[str, Any]:
-    return {"trace_id": trace.trace_id, "text": redacted(trace.transcript), "label": label, "probs": probs}
+def _row(trace: Trace, task: Task, label: str) -> dict[str, Any]:
+    places = [task.labels.index(member) for member in task.spec.members(label)]
+    named = {"labels": places} if task.spec.kind == "several" else {"label": places[0]}
+    return {"trace_id": trace.trace_id, "text": redacted(trace.transcript)} | named
+
+
+def _columns(task: Task) -> Columns:
+    return {
+        "trace_id": "VARCHAR",
+        "text": "VARCHAR",
+        **({"labels": "BIGINT[]"} if task.spec.kind == "several" else {"label": "BIGINT"}),
+        "probs": "DOUBLE[]",
+        "weight": "DOUBLE",
+        "source": "VARCHAR",
+    }
 
 
 def _features(task: Task) -> dict[str, Any]:
     """The features as the `datasets` library writes them into Parquet metadata."""
+    label = {"names": list(task.labels), "_type": "ClassLabel"}
+    is_set = task.spec.kind == "several"
     return {
         "trace_id": _value("string"),
         "text": _value("string"),
-        "label": {"names": list(task.labels), "_type": "ClassLabel"},
+        **({"labels": {"feature": label, "_type": "List"}} if is_set else {"label": label}),
         "probs": {"feature": _value("float64"), "_type": "List"},
         "weight": _value("float64"),
         "source": _value("string"),
@@ -113,13 +121,14 @@ def _config(name: str, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _info(name: str, task: Task) -> dict[str, Any]:
-    names = {str(position): label for position, label in enumerate(task.labels)}
+    kind = {"class_label": {"names": {str(place): label for place, label in enumerate(task.labels)}}}
+    is_set = task.spec.kind == "several"
     return {
         "config_name": name,
         "features": [
             {"name": "trace_id", "dtype": "string"},
             {"name": "text", "dtype": "string"},
-            {"name": "label", "dtype": {"class_label": {"names": names}}},
+            {"name": "labels", "list": kind} if is_set else {"name": "label", "dtype": kind},
             {"name": "probs", "list": "float64"},
             {"name": "weight", "dtype": "float64"},
             {"name": "source", "dtype": "string"},
@@ -129,7 +138,7 @@ def _info(name: str, task: Task) -> dict[str, Any]:
 
 _PROSE: Final = """# Labels made with promptlabel
 
-`train` holds soft labels: `probs` are the label model's in the order of the label's names, `source` is
-`gold` where a person decided. No row of `train` is in `test`, nor repeats its text.
+`train` holds soft labels: `probs` are the label model's in the order of the label's names (where a trace has
+`labels`, that each applies), `source` is `gold` where a person decided. No row of `train` is in `test`, nor repeats its text.
 `test` is the newest frozen eval version, decided by people who had seen no model's vote.
 """

@@ -68,7 +68,7 @@ class TrainingExport:
         self.set_aside |= source.set_aside
         self._origins.update(source.origins)
         refused: list[Refusal] = []
-        fit = self._fit(source.rows(refused), refusal, refused)
+        fit = self._fit(task, source.rows(refused), refusal, refused)
         yield from self._noted(task, fit)
         self.refused += [(task.name, one) for one in refused]
         reweighted = source.reweighting()
@@ -76,13 +76,14 @@ class TrainingExport:
 
     def _fit(
         self,
+        task: Task,
         rows: Iterable[TrainingRow],
         refusal: Callable[[TrainingRow], Refusal | None],
         refused: list[Refusal],
     ) -> Iterator[TrainingRow]:
         """The rows but for the unfit; where conversations of one label are to be repeated, these."""
         for row in rows:
-            reason = why_not_repeated(row, self.keep) if self.keep else None
+            reason = why_not_repeated(row, task.spec.members(row.label), self.keep) if self.keep else None
             unfit = Refusal(row.trace.trace_id, reason) if reason else refusal(row)
             if unfit is None:
                 yield row

@@ -161,7 +161,8 @@ class TrainingSource:
     def _decisions(self) -> dict[str, Decision]:
         store = self.workspace.store
         found = decide(store.reviews(self.task.name), store.gold(self.task.name))
-        return {decision.trace_id: decision for decision in found}
+        named = self.task.spec.named
+        return {decision.trace_id: replace(decision, label=named(decision.label)) for decision in found}
 
     @cached_property
     def _voters(self) -> dict[str, tuple[str, ...]]:

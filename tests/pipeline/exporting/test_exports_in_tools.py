@@ -59,6 +59,32 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
+SETS = {name: ("refund, bug", "none", "bug")[place % 3] for place, name in enumerate(TEXTS)}
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Iterator[Workspace]:
+    """The same texts under a task where several labels may apply."""
+    (tmp_path / "promptlabel.yaml").write_text("")
+    rules = tmp_path / "rules" / "topics"
+    rules.mkdir(parents=True)
+    (rules / "task.yaml").write_text("task: topics\nkind: several\nlabels: [refund, bug]\n")
+    (rules / "words.yaml").write_text("keyword: {refund: refund}\n")
+    traces = {name: Trace(name, NOW, input=text, category="chat") for name, text in TEXTS.items()}
+    decisions = [Decision(name, SETS[name], ("ann",), True, NOW, "audit", 0.25) for name in TEXTS]
+    task = EvalTask("topics", ("refund", "bug"), is_set=True)
+    version = freeze_version(task, decisions, traces, [], NOW).version
+    assert version is not None
+    folder = tmp_path / "evals" / "topics" / version.version
+    folder.mkdir(parents=True)
+    (folder / CASES_FILE).write_bytes(cases_bytes(version.cases))
+    (folder / MANIFEST_FILE).write_bytes(manifest_bytes(version.manifest))
+    with open_workspace(tmp_path) as opened:
+        opened.store.add_traces([Trace("new", NOW, input="a refund, please")])
+        opened.store.add_gold([Gold("new", "topics", "bug, refund", "ann", NOW)])
+        yield opened
+
+
 def exported(workspace: Workspace, kind: str) -> Path:
     report = export(workspace, kind)
     return Path(report.path)
@@ -80,6 +106,28 @@ def test_hugging_face_datasets(workspace: Workspace) -> None:
     assert isinstance(label, datasets.ClassLabel)
     assert {row["trace_id"]: label.int2str(row["label"]) for row in rows} == LABELS
     assert {row["trace_id"]: row["text"] for row in rows} == transcripts()
+
+
+def test_hugging_face_datasets_of_sets(sets: Workspace) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = exported(sets, "hf")
+    splits = datasets.load_dataset(str(folder), "topics", cache_dir=str(folder.parent / "cache"))
+    labels = splits["test"].features["labels"].feature
+    assert isinstance(labels, datasets.ClassLabel)
+    assert labels.names == ["refund", "bug"]
+    said = {
+        row["trace_id"]: ", ".join(map(labels.int2str, row["labels"])) or "none" for row in splits["test"]
+    }
+    assert said == SETS
+    (row,) = splits["train"]
+    assert (row["labels"], row["probs"], row["source"]) == ([0, 1], [1.0, 1.0], "gold")
+
+
+def test_inspect_of_sets(sets: Workspace) -> None:
+    dataset = pytest.importorskip("inspect_ai.dataset")
+    samples = list(dataset.json_dataset(str(exported(sets, "inspect"))))
+    assert {sample.id: sample.target for sample in samples} == SETS
+    assert {", ".join(sample.metadata["labels"]) or "none" for sample in samples} == set(SETS.values())
 
 
 def test_deepeval(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
