@@ -205,7 +205,7 @@ def suggest(report: Any) -> None:
         )
         say(
             "",
-            f"[bold]{escape(one.path)}[/] votes {escape(one.label)} on {percent(one.coverage)} of the traces, {right}",
+            f"[bold]{escape(one.path)}[/] says {escape(one.label)} on {percent(one.coverage)} of the traces, {right}",
         )
         say(f"  {one.way}: {escape(', '.join(one.conditions))}")
         if one.on_disputed is not None:

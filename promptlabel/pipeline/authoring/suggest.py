@@ -8,7 +8,7 @@ what each proposal is worth. Proposals are declarative, so that nothing that a m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,33 +18,35 @@ import numpy.typing as npt
 import yaml
 
 from promptlabel.errors import Fault, fail, nearest
+from promptlabel.label_sets import NONE
+from promptlabel.pipeline.authoring.material import Material, materials_of
 from promptlabel.pipeline.authoring.trying import try_aside
-from promptlabel.pipeline.fitting.gold import teaching_gold
-from promptlabel.pipeline.fitting.tables import require_single, traces_of, vote_table
 from promptlabel.pipeline.voting.sending import Sent
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, Trace
-from promptlabel.redaction import REDACTED, redacted
 from promptlabel.rules.choices import Shots
 from promptlabel.rules.declarative import DeclarativeRule
 from promptlabel.rules.loading import Task
 from promptlabel.rules.prompt import PromptRule
 from promptlabel.rules.spec import DeclarativeSpec, RuleSpec
-from promptlabel.store.contract import VoteTable
-from promptlabel.votes.mining import Candidate, Measured, Stump, halves, measured, phrases, stumps, together
+from promptlabel.votes.mining import Candidate, Measured, measured
 
 FOLDER: Final = "proposals"
-LEAST_LABELS: Final = 20
-MOST_TRACES: Final = 5000
 
 ASIDE: Final = "suggestions for "
 """Prefix of the task name under which answers about phrases are kept, out of the way of votes."""
 
 _NEITHER: Final = "neither"
+_UNCLEAR: Final = "unclear"
 _QUESTION: Final = """\
 {%- for label, meaning in labels.items() %}{{ label }}: {{ meaning or label }}
 {% endfor -%}
 Which of these do the words "{{ trace.input }}" speak for, or neither?"""
+_SET_QUESTION: Final = """\
+{%- for label, meaning in labels.items() %}{{ label }}: {{ meaning or label }}
+{% endfor -%}
+none: nothing of the above
+Which of these do the words "{{ trace.input }}" speak for? Words that could be said with any of them are unclear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Proposal:
     """A proposed rule, where it was written, and what it is worth.
 
     Attributes:
+        label: what it votes for; where several labels may apply, the one label that it says applies, or ``none``,
+            which denies them all.
         accuracy, low, high: on labels it was not chosen on, with a 95 % interval; None where none was judged.
         coverage: share of all traces it votes on.
         on_disputed: share of the traces on which the task's rules disagree that it votes on; None without any.
@@ -90,6 +94,8 @@ class SuggestReport:
 def suggest(workspace: Workspace, task: Task, *, model: str = "default", most: int = 12) -> SuggestReport:
     """Proposals for the task, at most one of phrases and one of a threshold for each label, written as files.
 
+    Where several labels may apply, each rule speaks of one label, or says that none applies, and is judged on that.
+
     Args:
         workspace: the project.
         task: the task.
@@ -100,13 +106,15 @@ def suggest(workspace: Workspace, task: Task, *, model: str = "default", most: i
         InputError: no model of that name; too few labels, and too few votes to stand for them.
     """
     _require_model(workspace, model)
-    material = _Material.of(workspace, task)
-    confirmed, refused, sent = _confirmed(workspace, task, material.candidates(most), model)
-    drafts = [*_keyword_drafts(task, material, confirmed), *_threshold_drafts(task, material)]
-    folder = workspace.project.root / FOLDER / task.name
-    proposals = [_written(folder, task, material, draft, refused) for draft in drafts]
+    materials, source = materials_of(workspace, task)
+    found = [_Found(material, one) for material in materials for one in material.candidates(most)]
+    confirmed, refused, sent = _confirmed(workspace, task, found, model)
+    thresholds = (draft for material in materials for draft in _threshold_drafts(material))
+    folder = _Folder(workspace.project.root / FOLDER / task.name, task, source)
+    proposals = [folder.written(draft, refused) for draft in (*_keyword_drafts(confirmed), *thresholds)]
+    labelled = int(np.any([material.labels >= 0 for material in materials], axis=0).sum())
     spent = (sent.calls, sent.usd, sent.stopped, sent.message)
-    return SuggestReport(task.name, material.source, int((material.labels >= 0).sum()), proposals, *spent)
+    return SuggestReport(task.name, source, labelled, proposals, *spent)
 
 
 def _require_model(workspace: Workspace, model: str) -> None:
@@ -115,114 +123,46 @@ def _require_model(workspace: Workspace, model: str) -> None:
         fail(Fault(f"no model is named '{model}' in promptlabel.yaml{nearest(model, known)}", key="--model"))
 
 
-# --- what there is to learn from
-
-
-@dataclass(frozen=True)
-class _Material:
-    """Traces, what they say, labels of some (-1 elsewhere), and the halves to find and to judge on."""
-
-    traces: Sequence[Trace]
-    texts: Sequence[str]
-    labels: npt.NDArray[np.int64]
-    source: str
-    finding: npt.NDArray[np.bool_]
-    judging: npt.NDArray[np.bool_]
-    table: VoteTable
-    n_classes: int
-
-    @classmethod
-    def of(cls, workspace: Workspace, task: Task) -> _Material:
-        """The task's material; with too little gold, what most of its rules say stands for it."""
-        require_single(task, "suggest")
-        traces = list(traces_of(workspace, task))
-        table = vote_table(workspace, task)
-        labels, source = _gold_labels(workspace, task, traces), "gold"
-        if (labels >= 0).sum() < LEAST_LABELS:
-            labels, source = _majority(table, len(task.labels)), "majority"
-        if (labels >= 0).sum() < LEAST_LABELS or len(np.unique(labels[labels >= 0])) < 2:
-            fail(
-                Fault(
-                    f"too little to learn from: {LEAST_LABELS} traces of two labels or more are needed; "
-                    "bring gold, review some traces, or run: promptlabel vote",
-                    key=task.name,
-                )
-            )
-        texts = [redacted(trace.transcript) for trace in traces]
-        finding, judging = halves(labels)
-        return cls(traces, texts, labels, source, finding, judging, table, len(task.labels))
-
-    def candidates(self, most: int) -> list[Candidate]:
-        """Phrases that speak for a label on the finding half."""
-        rows = np.flatnonzero(self.finding)[:MOST_TRACES]
-        found = phrases([self.texts[row] for row in rows], self.labels[rows], self.n_classes, most)
-        return [one for one in found if REDACTED not in one.phrase]
-
-    def rule_of(self, candidates: Sequence[Candidate]) -> list[str]:
-        """The phrases of one label that make a rule."""
-        rows = np.flatnonzero(self.finding)[:MOST_TRACES]
-        return together(candidates, self.labels[rows])
-
-    def stumps(self) -> list[Stump]:
-        """Thresholds that speak for a label on the finding half."""
-        rows = np.flatnonzero(self.finding)
-        numbers = {name: values[rows] for name, values in self._numbers().items()}
-        return stumps(numbers, self.labels[rows], self.n_classes)
-
-    def _numbers(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Behavioural signals and lengths, NaN where there is none."""
-        names = sorted({name for trace in self.traces for name in trace.signals if name.isidentifier()})
-        found = {name: np.array([trace.signals.get(name, np.nan) for trace in self.traces]) for name in names}
-        for field in ("input", "output"):
-            texts = [getattr(trace, field) for trace in self.traces]
-            lengths = [np.nan if text is None else float(len(text)) for text in texts]
-            found[f"length({field})"] = np.array(lengths)
-        return found
-
-    @property
-    def disputed(self) -> npt.NDArray[np.bool_]:
-        """Traces on which rules vote for different labels."""
-        votes = self.table.votes
-        if votes.shape[1] < 2:
-            return np.zeros(len(votes), dtype=bool)
-        lowest = np.where(votes < 0, np.iinfo(votes.dtype).max, votes).min(axis=1)
-        return np.asarray((votes.max(axis=1) >= 0) & (lowest < votes.max(axis=1)))
-
-
-def _gold_labels(workspace: Workspace, task: Task, traces: Sequence[Trace]) -> npt.NDArray[np.int64]:
-    index = {label: place for place, label in enumerate(task.labels)}
-    gold = {one.trace_id: index.get(one.label, ABSTAIN) for one in teaching_gold(workspace, task)}
-    return np.array([gold.get(trace.trace_id, ABSTAIN) for trace in traces], dtype=np.int64)
-
-
-def _majority(table: VoteTable, n_classes: int) -> npt.NDArray[np.int64]:
-    """What most rules say of each trace, -1 without votes and where two labels tie."""
-    counts = np.stack([(table.votes == label).sum(axis=1) for label in range(n_classes)], axis=1)
-    best = counts.max(axis=1)
-    tied = (counts == best[:, np.newaxis]).sum(axis=1) > 1
-    return np.where((best == 0) | tied, ABSTAIN, counts.argmax(axis=1)).astype(np.int64)
-
-
 # --- the model's part
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A phrase, and in which material it speaks for what."""
+
+    material: Material
+    phrase: Candidate
+
+    @property
+    def says(self) -> str:
+        """What a rule of the phrase would say."""
+        return str(self.material.says[self.phrase.label])
+
+
 def _confirmed(
-    workspace: Workspace, task: Task, candidates: Sequence[Candidate], model: str
-) -> tuple[list[Candidate], list[Candidate], Sent]:
-    """The candidates that the model finds to mean their label, those it does not, and what was sent."""
-    if not candidates:
+    workspace: Workspace, task: Task, found: Sequence[_Found], model: str
+) -> tuple[list[_Found], list[_Found], Sent]:
+    """The phrases that the model finds to mean what they speak for, those it does not, and what was sent."""
+    if not found:
         return [], [], Sent()
-    answers = {**{label: label for label in task.labels}, _NEITHER: "abstain"}
-    spec = RuleSpec(prompt=_QUESTION, model=model, answers=answers, shots=Shots("none"))
-    asked = [Trace(f"phrase: {one.phrase}", input=one.phrase) for one in candidates]
-    votes, sent = try_aside(workspace, task, PromptRule("suggest", spec, task.spec), asked, ASIDE)
-    said = {vote.trace_id: vote.label for vote in votes}
-    yes = [
-        one
-        for one, trace in zip(candidates, asked, strict=True)
-        if said.get(trace.trace_id) == task.labels[one.label]
+    asked = [
+        Trace(f"phrase: {text}", input=text) for text in dict.fromkeys(one.phrase.phrase for one in found)
     ]
-    return yes, [one for one in candidates if one not in yes], sent
+    votes, sent = try_aside(
+        workspace, task, PromptRule("suggest", _asked(task, model), task.spec), asked, ASIDE
+    )
+    said = {vote.trace_id: vote.label for vote in votes}
+    yes = [one for one in found if said.get(f"phrase: {one.phrase.phrase}") == one.says]
+    return yes, [one for one in found if one not in yes], sent
+
+
+def _asked(task: Task, model: str) -> RuleSpec:
+    answers = {label: label for label in task.labels}
+    if task.spec.kind == "several":
+        answers |= {NONE: NONE, _UNCLEAR: "abstain"}
+        return RuleSpec(prompt=_SET_QUESTION, model=model, answers=answers, shots=Shots("none"))
+    answers |= {_NEITHER: "abstain"}
+    return RuleSpec(prompt=_QUESTION, model=model, answers=answers, shots=Shots("none"))
 
 
 # --- drafts, measured and written
@@ -230,78 +170,92 @@ def _confirmed(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
+    """A rule that may be proposed: what it says, and the class of its material that this is."""
+
     name: str
+    says: str
     label: int
+    material: Material
     spec: DeclarativeSpec
 
 
-def _keyword_drafts(task: Task, material: _Material, confirmed: Sequence[Candidate]) -> Iterator[_Draft]:
-    for label, name in enumerate(task.labels):
-        chosen = material.rule_of([one for one in confirmed if one.label == label])
+def _keyword_drafts(confirmed: Sequence[_Found]) -> Iterator[_Draft]:
+    of_one: dict[str, list[_Found]] = {}
+    for one in confirmed:
+        of_one.setdefault(one.says, []).append(one)
+    for says, own in of_one.items():
+        material, label = own[0].material, own[0].phrase.label
+        chosen = material.rule_of([one.phrase for one in own])
         if chosen:
-            description = f"Words that speak for {name}."
-            keys = {"description": description, "keyword": {name: chosen}}
-            yield _Draft(f"words_for_{_slug(name)}", label, DeclarativeSpec.model_validate(keys))
+            keys = {"description": f"Words that speak for {says}.", "keyword": {says: chosen}}
+            spec = DeclarativeSpec.model_validate(keys)
+            yield _Draft(f"words_for_{_slug(says)}", says, label, material, spec)
 
 
-def _threshold_drafts(task: Task, material: _Material) -> Iterator[_Draft]:
+def _threshold_drafts(material: Material) -> Iterator[_Draft]:
     for stump in material.stumps():
-        name = task.labels[stump.label]
+        says = str(material.says[stump.label])
         condition = f"{stump.name} {'>=' if stump.above else '<='} {stump.threshold:g}"
         way = "sql" if "(" in stump.name else "signal"
-        keys = {"description": f"{condition} speaks for {name}.", way: {name: condition}}
-        yield _Draft(
-            f"{_slug(stump.name)}_for_{_slug(name)}", stump.label, DeclarativeSpec.model_validate(keys)
-        )
+        keys = {"description": f"{condition} speaks for {says}.", way: {says: condition}}
+        spec = DeclarativeSpec.model_validate(keys)
+        yield _Draft(f"{_slug(stump.name)}_for_{_slug(says)}", says, stump.label, material, spec)
 
 
 def _slug(text: str) -> str:
     return re.sub(r"\W+", "_", text).strip("_").lower() or "label"
 
 
-def _written(
-    folder: Path, task: Task, material: _Material, draft: _Draft, refused: Sequence[Candidate]
-) -> Proposal:
-    said = _votes(draft, task, material)
-    worth = measured(said, material.labels, material.judging)
-    disputed = material.disputed
-    path = folder / f"{draft.name}.yaml"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_text(draft, worth, material.source, task), encoding="utf-8")
-    return Proposal(
-        name=draft.name,
-        path=str(path),
-        label=task.labels[draft.label],
-        way=draft.spec.way,
-        conditions=[text for texts in draft.spec.conditions.values() for text in texts],
-        votes=worth.votes,
-        coverage=worth.coverage,
-        judged=worth.judged,
-        accuracy=worth.accuracy,
-        low=worth.low,
-        high=worth.high,
-        on_disputed=float((said[disputed] >= 0).mean()) if disputed.any() else None,
-        refused=[one.phrase for one in refused if one.label == draft.label and draft.spec.way == "keyword"],
-    )
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """Where a task's proposals go, and against what they were measured."""
 
+    path: Path
+    task: Task
+    source: str
 
-def _votes(draft: _Draft, task: Task, material: _Material) -> npt.NDArray[np.int64]:
-    rule = DeclarativeRule(draft.name, draft.spec, task.spec)
-    said = rule.labels_of(material.traces)
-    return np.array([draft.label if isinstance(label, str) else ABSTAIN for label in said], dtype=np.int64)
+    def written(self, draft: _Draft, refused: Sequence[_Found]) -> Proposal:
+        """The draft as a file, and what it is worth."""
+        said, disputed = self._votes(draft), draft.material.disputed
+        worth = measured(said, draft.material.labels, draft.material.judging)
+        path = self.path / f"{draft.name}.yaml"
+        self.path.mkdir(parents=True, exist_ok=True)
+        path.write_text(self._text(draft, worth), encoding="utf-8")
+        return Proposal(
+            name=draft.name,
+            path=str(path),
+            label=draft.says,
+            way=draft.spec.way,
+            conditions=[text for texts in draft.spec.conditions.values() for text in texts],
+            votes=worth.votes,
+            coverage=worth.coverage,
+            judged=worth.judged,
+            accuracy=worth.accuracy,
+            low=worth.low,
+            high=worth.high,
+            on_disputed=float((said[disputed] >= 0).mean()) if disputed.any() else None,
+            refused=[
+                one.phrase.phrase for one in refused if one.says == draft.says and draft.spec.way == "keyword"
+            ],
+        )
 
+    def _votes(self, draft: _Draft) -> npt.NDArray[np.int64]:
+        rule = DeclarativeRule(draft.name, draft.spec, self.task.spec)
+        said = rule.labels_of(draft.material.corpus.traces)
+        spoke = [isinstance(one, str | Mapping) for one in said]
+        return np.where(spoke, draft.label, ABSTAIN).astype(np.int64)
 
-def _text(draft: _Draft, worth: Measured, source: str, task: Task) -> str:
-    """The file: what was measured as a comment, then the rule."""
-    against = "gold" if source == "gold" else "what most rules say"
-    right = (
-        f"right on {worth.right} of {worth.judged} ({worth.low:.0%} to {worth.high:.0%}) against {against}, unseen"
-        if worth.judged
-        else f"none of its votes could be judged against {against}"
-    )
-    lines = [
-        f"# Proposed, not active. It votes on {worth.coverage:.1%} of the traces; {right}.",
-        f"# To use it, read it and move it to rules/{task.name}/.",
-    ]
-    keys = draft.spec.model_dump(exclude_defaults=True, mode="json")
-    return "\n".join(lines) + "\n" + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)
+    def _text(self, draft: _Draft, worth: Measured) -> str:
+        """The file: what was measured as a comment, then the rule."""
+        against = "gold" if self.source == "gold" else "what most rules say"
+        right = (
+            f"right on {worth.right} of {worth.judged} ({worth.low:.0%} to {worth.high:.0%}) against {against}, unseen"
+            if worth.judged
+            else f"none of its votes could be judged against {against}"
+        )
+        lines = [
+            f"# Proposed, not active. It votes on {worth.coverage:.1%} of the traces; {right}.",
+            f"# To use it, read it and move it to rules/{self.task.name}/.",
+        ]
+        keys = draft.spec.model_dump(exclude_defaults=True, mode="json")
+        return "\n".join(lines) + "\n" + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)

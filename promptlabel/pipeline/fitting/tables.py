@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from promptlabel.errors import fail
 from promptlabel.label_sets import set_members, set_name
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, ORDER, Trace
@@ -116,16 +115,6 @@ def known_label(task: Task, label: str) -> str | None:
         return label if label in task.labels else None
     members = set_members(label)
     return set_name(members, task.labels) if all(name in task.labels for name in members) else None
-
-
-def require_single(task: Task, verb: str) -> None:
-    """Nothing, unless several labels may apply.
-
-    Raises:
-        InputError: saying that the verb does not know such tasks.
-    """
-    if task.spec.kind == "several":
-        fail(f"{verb} does not know tasks of kind `several` yet ({task.name}); analyze, audit and report do")
 
 
 def _two_columns(share: npt.NDArray[np.floating]) -> Floats:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from topics_project import START, TOPICS, gold, project
 
 from promptlabel.errors import InputError
 from promptlabel.pipeline.authoring.check import check
 from promptlabel.pipeline.authoring.explain import explain
-from promptlabel.pipeline.authoring.suggest import FOLDER, LEAST_LABELS, suggest
+from promptlabel.pipeline.authoring.material import LEAST_LABELS
+from promptlabel.pipeline.authoring.suggest import FOLDER, suggest
+from promptlabel.pipeline.voting.vote import vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
-from promptlabel.records import Gold
+from promptlabel.records import Gold, Trace
 from promptlabel.terminal.showing import show
 
 
@@ -128,6 +131,77 @@ def test_without_gold_the_rules_majority_stands_for_it(asked):
     assert report.labelled >= LEAST_LABELS
     text = Path(report.proposals[0].path).read_text()
     assert "against what most rules say" in text
+
+
+# --- several labels
+
+
+LABELS = ("refund", "shipping", "bug")
+WORDS = {"refund": "refund", "shipping": "parcel", "bug": "broken", "none": "thanks"}
+
+
+@pytest.fixture
+def asked_sets(tmp_path: Path) -> Iterator[tuple[Workspace, dict[str, str], Path]]:
+    """A task where several labels may apply, 200 traces that say so, and a model that knows a word of each."""
+    script = "".join(f"- {{match: 'words \"{word}\"', answer: {label}}}\n" for label, word in WORDS.items())
+    rules = {
+        "task.yaml": TOPICS,
+        "words.yaml": "keyword: {refund: refund, shipping: parcel, bug: broken, none: thanks}\n",
+    }
+    rng = np.random.default_rng(0)
+    sets = [[label for label in LABELS if rng.random() < 0.4] for _ in range(200)]
+    traces = [
+        Trace(f"t{place:03}", START, input=" ".join([*said_of(labels), *map(str, rng.integers(100, 999, 4))]))
+        for place, labels in enumerate(sets)
+    ]
+    with open_workspace(project(tmp_path, "topics", rules, script + "- {answer: unclear}\n")) as workspace:
+        workspace.store.add_traces(traces)
+        truth = {one.trace_id: ", ".join(own) or "none" for one, own in zip(traces, sets, strict=True)}
+        yield workspace, truth, tmp_path
+
+
+def said_of(labels: list[str]) -> list[str]:
+    return [WORDS[label] for label in labels] or [WORDS["none"]]
+
+
+def test_each_label_of_a_set_and_none_get_rules_of_their_own(asked_sets):
+    workspace, truth, root = asked_sets
+    known = {name: ", ".join(reversed(label.split(", "))) for name, label in list(truth.items())[:150]}
+    gold(workspace, "topics", known)
+    report = suggest(workspace, workspace.tasks[0])
+    assert (report.source, report.labelled) == ("gold", 150)
+    words = {one.label: one for one in report.proposals if one.way == "keyword"}
+    assert {label: one.conditions for label, one in words.items()} == {
+        label: [word] for label, word in WORDS.items()
+    }
+    for label, one in words.items():
+        assert one.coverage == pytest.approx(np.mean([label in said.split(", ") for said in truth.values()]))
+        assert (one.accuracy, one.votes) == (1.0, round(200 * one.coverage))
+        assert 0 < one.judged < sum(label in said for said in known.values())
+    for one in report.proposals:
+        (root / "rules" / "topics" / Path(one.path).name).write_text(Path(one.path).read_text())
+    assert check(root).rules == 1 + len(report.proposals)
+
+
+def test_without_gold_what_most_rules_say_of_each_label_stands_for_it(asked_sets):
+    workspace, _, _ = asked_sets
+    with pytest.raises(InputError, match="too little to learn from"):
+        suggest(workspace, workspace.tasks[0])
+    vote(workspace)
+    report = suggest(workspace, workspace.tasks[0])
+    assert report.source == "majority"
+    # A keyword rule says of no single label that it does not apply, so that all is known of empty sets alone.
+    assert {one.label for one in report.proposals if one.way == "keyword"} == set(WORDS)
+
+
+def test_a_proposal_about_one_label_is_judged_on_that_label_alone(asked_sets):
+    workspace, truth, _ = asked_sets
+    wrong = {name: "bug" if place % 5 == 0 else label for place, (name, label) in enumerate(truth.items())}
+    gold(workspace, "topics", wrong)
+    found = suggest(workspace, workspace.tasks[0]).proposals
+    words = {one.label: one for one in found if one.way == "keyword"}
+    assert 0.65 < words["shipping"].accuracy < 0.95
+    assert words["bug"].accuracy == 1.0
 
 
 def test_too_little_to_learn_from_is_said(promptlabel, project):
