@@ -78,11 +78,19 @@ class NearIndex:
         kept = (alike >= self._threshold - SLACK) & self._long[indexed] & _are_long(texts)[other]
         indexed, other = indexed[kept], other[kept]
         grams = {row: n_grams(texts[row]) for row in set(other.tolist())}
-        similarity = np.array(
-            [jaccard(n_grams(self._texts[i]), grams[j]) for i, j in zip(indexed, other, strict=True)]
-        )
+        similarity = self._similarities(indexed, [grams[row] for row in other.tolist()])
         near = similarity >= self._threshold
         return indexed[near], other[near] + offset, similarity[near]
+
+    def _similarities(self, indexed: Indices, others: Sequence[frozenset[str]]) -> Floats:
+        """The Jaccard similarity of each indexed text and the n-grams beside it; no text is cut up twice."""
+        found, last, own = np.zeros(len(indexed)), -1, frozenset[str]()
+        for place in np.argsort(indexed, kind="stable").tolist():
+            if indexed[place] != last:
+                last = int(indexed[place])
+                own = n_grams(self._texts[last])
+            found[place] = jaccard(own, others[place])
+        return found
 
     def _candidates(self, keys: Keys) -> tuple[Indices, Indices]:
         """Index rows and other rows that share a band, each pair once."""
