@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from postgres_server import Server, programs, temporary_folder
+from topics_project import topics  # noqa: F401 - a fixture
 
 settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from promptlabel.pipeline.workspace import Workspace
+import pytest
+
+from promptlabel.pipeline.voting.vote import vote
+from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import Gold, Trace
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -76,3 +80,12 @@ def topic_truth(count: int = 120) -> dict[str, str]:
     """Trace id -> the set that is right."""
     names = list(TEXTS)
     return {f"t{place:03}": names[place % 4] for place in range(count)}
+
+
+@pytest.fixture
+def topics(tmp_path: Path) -> Iterator[tuple[Workspace, dict[str, str]]]:
+    """A task where several labels may apply, voted on by rules of every way, and the true sets."""
+    with open_workspace(project(tmp_path, "topics", TOPIC_RULES, TOPIC_SCRIPT)) as workspace:
+        workspace.store.add_traces(topic_traces())
+        assert vote(workspace).exit_code == 0
+        yield workspace, topic_truth()

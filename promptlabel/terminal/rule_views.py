@@ -139,7 +139,7 @@ def _tallies(tallies: Any) -> None:
         one.applies_right + one.applies_wrong + one.denied_right + one.denied_wrong for one in tallies
     ):
         return
-    table = table_of("label", ">applies, right", ">wrong", ">does not, right", ">wrong", ">says nothing")
+    table = table_of("label", ">said, right", ">wrong", ">denied, right", ">wrong", ">silent")
     for one in tallies:
         counts = (one.applies_right, one.applies_wrong, one.denied_right, one.denied_wrong, one.silent)
         table.add_row(escape(one.label), *(f"{count:,}" for count in counts))

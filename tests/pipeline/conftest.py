@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llm.standin_vllm import vllm, weights  # noqa: F401 - fixtures
-from topics_project import TOPIC_RULES, TOPIC_SCRIPT, project, topic_traces, topic_truth
 
 from promptlabel.labelmodel.fitting import Method
 from promptlabel.pipeline.fitting.fit import fit
@@ -136,12 +135,3 @@ def _traces(truth: dict[str, str]) -> Iterator[Trace]:
         yield Trace(
             name, START + timedelta(hours=6 * i), input=" ".join(words), output="ok", category=category
         )
-
-
-@pytest.fixture
-def topics(tmp_path: Path) -> Iterator[tuple[Workspace, dict[str, str]]]:
-    """A task where several labels may apply, voted on by rules of every way, and the true sets."""
-    with open_workspace(project(tmp_path, "topics", TOPIC_RULES, TOPIC_SCRIPT)) as workspace:
-        workspace.store.add_traces(topic_traces())
-        assert vote(workspace).exit_code == 0
-        yield workspace, topic_truth()

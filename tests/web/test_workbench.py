@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from app_server import served_here
+from topics_project import gold
 
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.records import Trace
@@ -167,3 +168,43 @@ def test_hostile_traces_and_rules_stay_text(page):
     page.locator(".snippet", has_text="onerror").first.wait_for()
     assert page.evaluate("window.PWN") is None
     assert page.locator("#bench img, #bench script").count() == 0
+
+
+@pytest.fixture
+def page_of_sets(topics: tuple[Workspace, dict[str, str]]) -> Iterator[Any]:
+    """The workbench of a task where several labels may apply, with gold that differs from the rules here and there."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    workspace, truth = topics
+    gold(workspace, "topics", truth | {"t005": "shipping", "t007": "bug, refund"})
+    with sync_api.sync_playwright() as playwright, served(workspace) as address:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        opened.goto(address)
+        opened.locator("#state", has_text="No faults").wait_for()
+        yield opened
+        browser.close()
+
+
+@pytest.mark.browser
+def test_a_rule_about_one_label_is_shown_beside_whole_sets(page_of_sets):
+    write(page_of_sets, "keyword: {refund: [refund], none: [thanks]}\n")
+    page_of_sets.locator("#state", has_text="No faults. Not saved.").wait_for()
+    page_of_sets.locator("#source").focus()
+    page_of_sets.keyboard.press("Control+Enter")
+    page_of_sets.locator(".trace").first.wait_for()
+    assert "9 of 10 with gold are right" in page_of_sets.locator("#summary").inner_text()
+    table = page_of_sets.locator(".figures table")
+    assert table.locator("caption").inner_text() == "Votes by label, against gold"
+    rows = [row.inner_text().split() for row in table.locator("tbody tr").all()]
+    assert rows == [
+        ["refund", "4", "1", "5", "0", "10"],
+        ["shipping", "0", "0", "5", "0", "15"],
+        ["bug", "0", "0", "5", "0", "15"],
+    ]
+    first = page_of_sets.locator(".trace").first
+    assert first.locator(".vote.wrong").inner_text() == "✗ refund"
+    right = page_of_sets.locator(".trace", has_text="t001")
+    assert right.locator(".vote.right").inner_text() == "✓ refund"
+    assert right.locator(".unsaid").inner_text() == "shipping"

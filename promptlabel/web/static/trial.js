@@ -44,7 +44,7 @@ function confusion({ confusion: counts, labels }) {
 function byLabel(tallies) {
   const judged = tallies.filter((one) => one.applies_right + one.applies_wrong + one.denied_right + one.denied_wrong > 0);
   if (judged.length === 0) return null;
-  const names = ["applies, right", "applies, wrong", "does not, right", "does not, wrong", "silent"];
+  const names = ["said, right", "said, wrong", "denied, right", "denied, wrong", "silent"];
   const head = element("tr", {}, header("label", "col"), ...names.map((name) => header(name, "col")));
   const rows = judged.map((one) =>
     element(
