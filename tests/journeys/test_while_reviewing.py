@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+from review_page import reviewing
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -19,25 +18,6 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def read_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """The one object on stdout."""
     return json.loads(done.stdout)
-
-
-@contextmanager
-def reviewing(root: Path) -> Iterator[httpx.Client]:
-    """A signed-in browser of `promptlabel review`, which runs as a user starts it."""
-    command = [sys.executable, "-m", "promptlabel", "review", "--port", "0", "--json"]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        address = json.loads(process.stdout.readline())["address"]
-        with httpx.Client(
-            base_url=address.partition("/join/")[0], follow_redirects=True, timeout=30
-        ) as client:
-            assert client.get(address).status_code == 200
-            yield client
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def handed_out(client: httpx.Client) -> list[str]:
