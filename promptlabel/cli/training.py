@@ -80,13 +80,14 @@ def simulate(
     human: float, cycles: int, runs: int, project: Path, tasks: tuple[str, ...], as_json: bool
 ) -> None:
     """Show what training on its own labels would do to a model, on the project's traces."""
-    from promptlabel.pipeline.exporting.simulate import simulate_cycles
+    from promptlabel.pipeline.exporting.simulate import simulate_task
     from promptlabel.pipeline.workspace import open_workspace
 
     with open_workspace(project, tasks) as workspace:
         made = [
-            simulate_cycles(workspace, task, human=human, cycles=cycles, runs=runs)
+            one
             for task in workspace.tasks
+            for one in simulate_task(workspace, task, human=human, cycles=cycles, runs=runs)
         ]
     show("simulate", made, as_json)
 

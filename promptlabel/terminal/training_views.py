@@ -70,8 +70,9 @@ def _checked(one: Any) -> None:
 
 def simulate(made: Any) -> None:
     """Nothing; accuracy over the cycles of each arm is printed."""
+    about = f", does '{escape(made.label)}' apply" if made.label else ""
     say(
-        f"[bold]{escape(made.task)}[/]: {counted(made.traces, 'trace')}, {made.start} labels to begin with, "
+        f"[bold]{escape(made.task)}[/]{about}: {counted(made.traces, 'trace')}, {made.start} labels to begin with, "
         f"{made.human:.0%} of each cycle reviewed; {_TRUTH[made.truth]}"
     )
     shown = [cycle for cycle in _SHOWN if cycle < made.cycles]
