@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from promptlabel.records import JsonValue, Pick
 from promptlabel.store.connection import Connection, append, only
 from promptlabel.store.contract import PosteriorTable
+from promptlabel.store.forgetting_tables import Embedded, refuse
 from promptlabel.store.ledger import Commit
 from promptlabel.store.rows import from_json, from_utc, pick_row, to_json, to_utc
 from promptlabel.store.sql import query
-from promptlabel.store.trace_tables import stage
+from promptlabel.store.staging import stage
 
 
 def save_fit(commit: Commit, table: PosteriorTable) -> None:
@@ -22,6 +23,7 @@ def save_fit(commit: Commit, table: PosteriorTable) -> None:
         "posteriors",
         [(table.task, position, trace_id, probs) for position, (trace_id, probs) in enumerate(rows)],
     )
+    refuse(Embedded(commit.connection), "posteriors")
     report = to_json(dict(table.report))
     fit = [table.task, list(table.labels), to_utc(table.fitted_at), table.chosen, report]
     commit.connection.execute(query("insert_fit"), fit)
@@ -54,6 +56,7 @@ def read_fit(connection: Connection, task: str) -> PosteriorTable | None:
 def save_picks(commit: Commit, task: str, picks: Sequence[Pick]) -> None:
     """Nothing; undecided picks are replaced by these, decided ones stay."""
     stage(commit.connection, "arriving_picks", [pick_row(*item) for item in enumerate(picks)])
+    refuse(Embedded(commit.connection), "arriving_picks")
     commit.connection.execute(query("delete_undecided_picks"), [task])
     commit.connection.execute(query("insert_picks"), {"task": task})
 
