@@ -12,10 +12,11 @@ from promptlabel.errors import Fault, fail, nearest
 from promptlabel.evals.audit import weighted_share
 from promptlabel.evals.intervals import Estimate, wilson
 from promptlabel.evals.scoring import Score, accuracy_difference, score_probabilities, score_votes
-from promptlabel.evals.versions import EvalVersion, named_version, read_versions
+from promptlabel.evals.versions import EvalVersion, named_version
 from promptlabel.flywheel.gap import Gap, category_gap
 from promptlabel.labelmodel.calibration import correctness
 from promptlabel.labelmodel.ordered import OrderedFigures, ordered_figures_of
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.evaluating.labelers import Labeler, labelers
 from promptlabel.pipeline.fitting.tables import require_single
 from promptlabel.pipeline.workspace import Workspace
@@ -115,7 +116,7 @@ def eval_version(workspace: Workspace, task: Task, name: str) -> EvalVersion:
     Raises:
         InputError: there is none, or it has no case with one of the task's labels.
     """
-    versions = read_versions(workspace.project.evals / task.name)
+    versions = eval_versions(workspace, task.name)
     found = named_version(versions, name.removeprefix(f"{task.name}/"))
     if found is None:
         known = nearest(name, [version.version for version in versions])
