@@ -113,16 +113,17 @@ def _requests_about(log: BatchLog, name: str, forgets: Forgets) -> frozenset[str
 
 
 def _clean_batch(log: BatchLog, name: str, gone: frozenset[str]) -> int:
-    """The number of lines that are gone; a runner's own log, which may quote requests, goes as a whole."""
-    lines = _keep_lines(
-        log.folder / f"{name}{_SLOTS}", lambda _: gone, lambda row, gone: row[_REQUEST] in gone
-    )
-    for path in sorted(log.folder.glob(f"{name}.*")):
+    """The number of lines that are gone; a runner's own log, which may quote requests, goes as a whole.
+
+    The slots, which say whom the others are about, are cleaned last.
+    """
+    slots = log.folder / f"{name}{_SLOTS}"
+    others = sorted(path for path in log.folder.glob(f"{name}.*") if path != slots)
+    for path in others:
         if path.suffix != ".jsonl":
             path.unlink()
-        elif not path.name.endswith(_SLOTS):
-            lines += _keep_lines(path, lambda _: gone, _answers_to)
-    return lines
+    lines = sum(_keep_lines(path, lambda _: gone, _answers_to) for path in others)
+    return lines + _keep_lines(slots, lambda _: gone, lambda row, gone: row[_REQUEST] in gone)
 
 
 def _answers_to(row: Any, gone: frozenset[str]) -> bool:
@@ -137,9 +138,10 @@ def _keep_lines(
     """The number of lines of the file that went, those with them that are no JSON."""
     if not path.is_file():
         return 0
-    lines = [(line, row) for line in path.read_bytes().splitlines(keepends=True) if (row := _parsed(line))]
-    gone = about([row for _, row in lines])
-    kept = [line for line, row in lines if not goes(row, gone)]
+    lines = path.read_bytes().splitlines(keepends=True)
+    rows = [(line, row) for line in lines if (row := _parsed(line)) is not None]
+    gone = about([row for _, row in rows])
+    kept = [line for line, row in rows if not goes(row, gone)]
     if len(kept) < len(lines):
         write_bytes(path, b"".join(kept))
     return len(lines) - len(kept)
