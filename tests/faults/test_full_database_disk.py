@@ -74,6 +74,7 @@ def fill_up(store: Store) -> tuple[int, str]:
         for number in range(100_000):
             vote = replace(a_vote(number), rationale=long_text(100_000))
             store.add_votes([vote], [an_attempt(vote)])
+            store.settle()
             store.add_review(a_review(number))
             acknowledged = number + 1
     except StoreError as error:

@@ -111,6 +111,7 @@ def test_whoever_writes_meanwhile_leaves_nothing_of_hers(address: str, tmp_path:
                     return
                 votes = [a_vote(number, sample=sample) for number in (1, 2)]
                 other.add_votes(votes, [an_attempt(votes[0])])
+                other.settle()
                 other.add_review(a_review(1, event=f"e{sample}"))
                 yield
 
