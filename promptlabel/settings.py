@@ -179,7 +179,7 @@ class Training(StrictModel):
 
 
 class Settings(StrictModel):
-    """A parsed `promptlabel.yaml`."""
+    """A parsed `promptlabel.yaml`; `retention` is how long traces are kept, in days or weeks."""
 
     store: str = ".promptlabel/store.duckdb"
     models: dict[str, ModelSettings] = Field(
@@ -191,6 +191,16 @@ class Settings(StrictModel):
     evals: Evals = Evals()
     engine: Engine = Engine()
     training: Training = Training()
+    retention: str | None = None
+
+    @field_validator("retention")
+    @classmethod
+    def _days_or_weeks(cls, kept: str | None) -> str | None:
+        if kept is not None and not re.fullmatch(r"[1-9]\d* ?[dw]", kept):
+            raise ValueError(
+                f"write how long traces are kept in days or weeks, such as 400d or 52w, not '{kept}'"
+            )
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import click
 
 from promptlabel.cli.evals import audit, certify, freeze, gate, score
 from promptlabel.cli.people import queue, review, reviewers
-from promptlabel.cli.project import doctor, ingest, init, move, run
+from promptlabel.cli.project import doctor, forget, ingest, init, move, run
 from promptlabel.cli.rules import analyze, check, explain, preview, suggest, workbench
 from promptlabel.cli.training import export, report, simulate
 from promptlabel.cli.votes import fit, plan, retry, vote
@@ -63,6 +63,7 @@ for _verb in (
     run,
     doctor,
     move,
+    forget,
 ):
     commands.add_command(_verb)
 

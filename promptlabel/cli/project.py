@@ -36,11 +36,18 @@ def init(folder: Path, as_json: bool) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Then whatever comes into this folder, until Ctrl-C.",
 )
+@click.option("--remember", is_flag=True, help="Take in again what was forgotten and is in the files.")
 @on_project
 def ingest(
-    files: tuple[Path, ...], mapping: Path | None, folder: Path | None, project: Path, as_json: bool
+    files: tuple[Path, ...],
+    mapping: Path | None,
+    folder: Path | None,
+    remember: bool,
+    project: Path,
+    as_json: bool,
 ) -> None:
     """Read traces, events and gold into the store; patterns such as 'logs/*.jsonl' name several files."""
+    from promptlabel.pipeline.forgetting.remembering import remember_those_in
     from promptlabel.pipeline.ingest import ingest
     from promptlabel.pipeline.workspace import open_project
 
@@ -49,6 +56,8 @@ def ingest(
 
     def take(paths: tuple[Path, ...]) -> None:
         with open_project(project) as workspace:
+            if remember:
+                remember_those_in(workspace, paths, mapping)
             show("ingest", ingest(workspace.store, paths, mapping), as_json)
 
     if files:
@@ -88,8 +97,8 @@ def _take_arrivals(folder: Path, take: Callable[[tuple[Path, ...]], None], as_js
     "--then",
     "steps",
     multiple=True,
-    type=click.Choice(["freeze", "export", "report"]),
-    help="Written at the end, in this order.",
+    type=click.Choice(["forget", "freeze", "export", "report"]),
+    help="Done at the end, in this order; forget: what is older than `retention`.",
 )
 @limit_option
 @progress_option
@@ -137,3 +146,52 @@ def move(target: str, project: Path, as_json: bool) -> None:
     from promptlabel.pipeline.move import move
 
     show("move", move(project, target), as_json)
+
+
+@click.command()
+@click.option("--trace", "traces", multiple=True, metavar="ID", help="This trace.")
+@click.option(
+    "--user", "users", multiple=True, metavar="ID", help="All of this person, and what comes later."
+)
+@click.option("--session", "sessions", multiple=True, metavar="ID", help="All of this conversation.")
+@click.option("--before", metavar="WHEN", help="All that is older: 2026-01-01, or 400d ago.")
+@click.option("--retention", is_flag=True, help="All that is older than `retention` of promptlabel.yaml.")
+@click.option("--rewrite-evals", is_flag=True, help="Take the cases out of frozen eval versions too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would go.")
+@on_project
+def forget(
+    traces: tuple[str, ...],
+    users: tuple[str, ...],
+    sessions: tuple[str, ...],
+    before: str | None,
+    retention: bool,
+    rewrite_evals: bool,
+    yes: bool,
+    dry: bool,
+    project: Path,
+    as_json: bool,
+) -> None:
+    """Delete everything about a person or a trace, and refuse it from then on.
+
+    Without anybody named, what an earlier forgetting left undone on this machine is done.
+    """
+    from promptlabel.pipeline.forgetting.forget import Wish, forget
+    from promptlabel.pipeline.since import since
+    from promptlabel.store.contract import Whom
+    from promptlabel.terminal.forget_views import agreed
+
+    if as_json and not (yes or dry):
+        raise click.UsageError("with --json give --yes, or --dry-run first")
+    whom = Whom(traces, users, sessions, since(before, option="--before"))
+    named = retention or whom != Whom()
+    wish = Wish(whom, retention, rewrite_evals)
+    show(
+        "forget",
+        forget(
+            project,
+            wish,
+            lambda plan: agreed(plan, silent=as_json or not named, yes=yes or not named, dry=dry),
+        ),
+        as_json,
+    )

@@ -153,11 +153,25 @@ def freeze_version(
     taken, left_out = _within_quota(task, clean, kept)
     fresh = {one.decision.trace_id: _case(task, one, name, chance) for one, chance in taken}
     refused = (*retired, *unfit, *repeated, *left_out)
-    if not fresh and not retired:
+    if not fresh and not retired and not (parent and parent.forgotten):
         return Frozen(parent, changed=False, refused=refused)
     cases = tuple(sorted((kept | fresh).values(), key=lambda case: case.trace.trace_id))
     version = EvalVersion(task.name, name, cases, _manifest(task, name, cases, parent))
     return Frozen(version, changed=True, refused=refused)
+
+
+def rewritten(version: EvalVersion, gone: Collection[str], now: datetime) -> EvalVersion:
+    """The version without the cases of these traces, which are forgotten; its manifest keeps the hash it had before."""
+    cases = tuple(case for case in version.cases if case.trace.trace_id not in gone)
+    before = version.manifest.get("rewritten")
+    entry = {
+        "at": _utc(now),
+        "forgotten": len(version.cases) - len(cases),
+        "content_before": version.manifest["content"],
+    }
+    told: JsonValue = [*(before if isinstance(before, list) else []), entry]
+    manifest = {**version.manifest, **_of_cases(version.version, cases), "rewritten": told}
+    return EvalVersion(version.task, version.version, cases, manifest)
 
 
 def next_version(names: Sequence[str], now: datetime) -> str:
@@ -308,12 +322,23 @@ def _manifest(
         "version": version,
         "parent": parent.version if parent else None,
         "parent_content": parent.manifest["content"] if parent else None,
+        **({"forgotten": parent.forgotten} if parent and parent.forgotten else {}),
+        **_of_cases(version, cases),
+        "labels": list(task.labels),
+        "policy": _policy(task.policy),
+        "holdout_after": _utc(task.policy.holdout_after),
+        "rules": [asdict(rule) for rule in task.rules],
+    }
+
+
+def _of_cases(version: str, cases: Sequence[Case]) -> dict[str, JsonValue]:
+    """What the manifest says of the cases."""
+    return {
         "content": content_hash(cases_bytes(cases)),
         "cases": len(cases),
         "fresh": sum(case.since == version for case in cases),
         "as_of": _utc(max((case.as_of for case in cases), default=None)),
         "traces": _span([case.trace.timestamp for case in cases if case.trace.timestamp]),
-        "labels": list(task.labels),
         "counts": _counts(cases),
         "labelled_by": {
             "people": True,
@@ -324,9 +349,6 @@ def _manifest(
         "secrets_removed": sum(REDACTED in case.trace.transcript for case in cases),
         "sampled": _sampled(cases),
         "blind": len(cases),
-        "policy": _policy(task.policy),
-        "holdout_after": _utc(task.policy.holdout_after),
-        "rules": [asdict(rule) for rule in task.rules],
     }
 
 

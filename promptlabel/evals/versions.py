@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -47,17 +47,29 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class EvalVersion:
-    """A frozen version; `cases` are in order of trace id, `manifest` is the JSON object of its file."""
+    """A frozen version.
+
+    Attributes:
+        cases: in order of trace id.
+        manifest: the JSON object of its file.
+        forgotten: how many more cases its file has, of traces that were forgotten since.
+    """
 
     task: str
     version: str
     cases: tuple[Case, ...]
     manifest: Mapping[str, JsonValue]
+    forgotten: int = 0
 
     @property
     def trace_ids(self) -> frozenset[str]:
         """The ids of the traces it holds."""
         return frozenset(case.trace.trace_id for case in self.cases)
+
+    def without(self, gone: Collection[str]) -> EvalVersion:
+        """The version as it counts once these traces are forgotten, its files as they were."""
+        kept = tuple(case for case in self.cases if case.trace.trace_id not in gone)
+        return replace(self, cases=kept, forgotten=self.forgotten + len(self.cases) - len(kept))
 
 
 def case_record(case: Case) -> dict[str, Any]:
@@ -131,7 +143,7 @@ def read_version(folder: Path) -> EvalVersion:
     try:
         cases, manifest = (folder / CASES_FILE).read_bytes(), (folder / MANIFEST_FILE).read_bytes()
         parsed = orjson.loads(manifest)
-        if parsed["content"] != content_hash(cases):
+        if content_hash(cases) not in _contents(parsed):
             raise InputError(Fault(_EDITED, file=str(folder / CASES_FILE)))
         rows = tuple(_case(orjson.loads(line)) for line in cases.splitlines())
         return EvalVersion(parsed["task"], parsed["version"], rows, parsed)
@@ -141,6 +153,12 @@ def read_version(folder: Path) -> EvalVersion:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(Fault(f"not a frozen eval version ({error})", file=str(folder))) from error
+
+
+def _contents(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hash of the cases, and while they are being rewritten the one they had before."""
+    earlier = manifest.get("rewritten", ())
+    return (manifest["content"], *(one["content_before"] for one in earlier[-1:]))
 
 
 _EDITED = (

@@ -178,13 +178,14 @@ class TaskFigures:
 
 @dataclass(frozen=True, slots=True)
 class ReportFigures:
-    """The whole report; `usd` and `calls` are all the project ever spent."""
+    """The whole report; `usd` and `calls` are all the project ever spent, `forgotten` traces were deleted for good."""
 
     project: str
     made_at: datetime
     usd: float
     calls: int
     tasks: tuple[TaskFigures, ...]
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)

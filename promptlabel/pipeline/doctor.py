@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
+from promptlabel.pipeline.workspace import Workspace
 from promptlabel.settings import Project, load_project
+from promptlabel.store.agreeing import agree
+from promptlabel.store.contract import Store
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.opening import open_store, store_files
 from promptlabel.store.salvaging import salvage
@@ -117,7 +120,7 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
     try:
         files = store_files(project)
         if files is None:
-            yield _shared(project)
+            yield from _shared(project)
             return
         path, journal = files
         if not path.exists() and not journal.exists():
@@ -125,14 +128,14 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
         elif repair:
             yield from _repaired(path, journal)
         else:
-            yield from _verified(path, journal)
+            yield from _verified(project, path, journal)
     except StoreDamagedError as error:
         yield Check("store", ok=False, detail=str(error), remedy=_REPAIR)
     except (StoreError, InputError) as error:
         yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
 
 
-def _shared(project: Project) -> Check:
+def _shared(project: Project) -> Iterator[Check]:
     """Whether the shared store opens; its soundness is PostgreSQL's business."""
     from promptlabel.store.postgres.postgres_store import PostgresStore
 
@@ -141,14 +144,38 @@ def _shared(project: Project) -> Check:
             raise TypeError("a shared store is a PostgresStore")
         put_back = f"{store.recovered} journal entries put back on opening"
         detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
-    return Check("store", ok=True, detail=detail)
+        forgotten = tuple(_forgotten(project, store))
+    yield Check("store", ok=True, detail=detail)
+    yield from forgotten
 
 
-def _verified(path: Path, journal: Path) -> Iterator[Check]:
+def _forgotten(project: Project, store: Store) -> Iterator[Check]:
+    """What was forgotten, whether all of it was cleaned up here, and which exports still hold some."""
+    from promptlabel.pipeline.forgetting.holdings import copies
+    from promptlabel.pipeline.forgetting.local_files import uncleaned
+
+    known = [one for one in store.forgettings() if not one.remembered]
+    if known:
+        traces = sum(one.traces for one in known)
+        detail = f"{traces:,} {'trace' if traces == 1 else 'traces'}"
+        left = uncleaned(project, store)
+        undone = "; this machine is not clean of them yet" if left else ""
+        remedy = "run `promptlabel forget`" if left else None
+        yield Check("forgotten", not left, detail + undone, remedy)
+    held = [one.path for one in copies(Workspace(project, store))]
+    if held:
+        remedy = "delete them, or export them again"
+        yield Check("copies of what was forgotten", ok=False, detail=", ".join(held), remedy=remedy)
+
+
+def _verified(project: Project, path: Path, journal: Path) -> Iterator[Check]:
     with DuckDBStore(path, journal) as store:
+        agree(store, project)
         found = store.verify()
+        forgotten = tuple(_forgotten(project, store))
     yield Check("store", ok=True, detail=f"opens; {store.recovered} journal entries put back on opening")
     yield from _findings(found)
+    yield from forgotten
 
 
 def _repaired(path: Path, journal: Path) -> Iterator[Check]:

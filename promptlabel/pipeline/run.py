@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from promptlabel.errors import AlreadyRunningError, StoreError
-from promptlabel.evals.versions import read_versions
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.evaluating.freeze import freeze
 from promptlabel.pipeline.evaluating.gate import Floor, GateReport, gate
 from promptlabel.pipeline.exporting.export import export
 from promptlabel.pipeline.fitting.fit import FitReport, fit, restore_fit, stored_fit
+from promptlabel.pipeline.forgetting.forget import Wish, forget_in, retention_cutoff
 from promptlabel.pipeline.reporting.report import report
 from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
 from promptlabel.pipeline.voting.progress import Progress
+from promptlabel.pipeline.voting.sending import SENDING
 from promptlabel.pipeline.voting.vote import VoteReport, vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.settings import Project, load_project
@@ -34,7 +36,7 @@ class Wishes:
         since: only traces later than this are voted on, and those without a time.
         limit: at most so many traces a rule.
         floors: what the label model must reach on the latest eval version before anything follows from it.
-        then: what is written once it has: ``freeze``, ``export`` (for training), ``report``.
+        then: what is written once it has: ``forget`` (what is past its retention), ``freeze``, ``export`` (for training), ``report``.
     """
 
     since: datetime | None = None
@@ -75,7 +77,10 @@ def run(root: Path, tasks: Sequence[str], *, wishes: Wishes = Wishes(), progress
     Raises:
         AlreadyRunningError: while another run of the project is under way.
     """
-    with _alone(load_project(root)):
+    project = load_project(root)
+    if "forget" in wishes.then:
+        retention_cutoff(project, datetime.now(UTC))  # raises before anything is paid
+    with _alone(project):
         with open_workspace(root, tasks, lean=True, since=wishes.since) as workspace:
             voted = vote(workspace, limit=wishes.limit, progress=progress)
         with open_workspace(root, tasks) as workspace:
@@ -113,7 +118,7 @@ def _gates(workspace: Workspace, floors: Sequence[Floor]) -> list[GateReport]:
     return [
         gate(workspace, task, POSTERIOR, floors)
         for task in workspace.tasks
-        if floors and read_versions(workspace.project.evals / task.name)
+        if floors and eval_versions(workspace, task.name)
     ]
 
 
@@ -127,7 +132,15 @@ def _freeze(workspace: Workspace) -> list[str]:
     return [str(one.path) for one in found if one.written]
 
 
+def _forget(workspace: Workspace) -> list[str]:
+    """Nothing that is written; what is older than the configuration's `retention` is forgotten."""
+    with workspace.store.hold(SENDING):
+        forget_in(workspace, Wish(retention=True), lambda _: True, datetime.now(UTC))
+    return []
+
+
 STEPS: Final[Mapping[str, Callable[[Workspace], list[str]]]] = {
+    "forget": _forget,
     "freeze": _freeze,
     "export": lambda workspace: [export(workspace, "training").path],
     "report": lambda workspace: [report(workspace).path],

@@ -1,4 +1,4 @@
-"""What `--since` means: a date, a time, or so long ago."""
+"""What `--since` and its like mean: a date, a time, or so long ago."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AGO: Final = re.compile(r"(\d+) ?([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def since(text: str | None, now: datetime | None = None) -> datetime | None:
+def since(text: str | None, now: datetime | None = None, option: str = "--since") -> datetime | None:
     """The moment that ``2026-11-01``, ``2026-11-01T06:00Z`` or ``7d`` names, UTC where it does not say; None for None.
 
     Raises:
@@ -27,6 +27,6 @@ def since(text: str | None, now: datetime | None = None) -> datetime | None:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         fail(
-            f"--since {text}: write a date such as 2026-11-01, a time such as 2026-11-01T06:00Z, or 7d, 24h, 30m"
+            f"{option} {text}: write a date such as 2026-11-01, a time such as 2026-11-01T06:00Z, or 7d, 24h, 30m"
         )
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -21,6 +21,7 @@ from promptlabel.records import (
     Trace,
     Vote,
 )
+from promptlabel.store.forgettings import Forgetting, Forgotten, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,10 +51,11 @@ WHOLE: Final = Part(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What an ingest did: rows that were new, rows that were there already."""
+    """What an ingest did: rows that were new, rows that were there already, rows of what the store has forgotten."""
 
     added: int
     present: int
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,16 @@ class Spent:
 
     usd: float
     calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Traces by their ids, by who they are of, by their session, and those earlier than a moment."""
+
+    traces: Sequence[str] = ()
+    users: Sequence[str] = ()
+    sessions: Sequence[str] = ()
+    before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +306,39 @@ class Store(Protocol):
 
     def state(self, name: str) -> JsonValue:
         """The named value, or None."""
+        ...
+
+    # --- what is forgotten
+    def matching(self, whom: Whom) -> Sequence[str]:
+        """Ids of the stored traces that are meant, sorted."""
+        ...
+
+    def footprint(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """Table -> how many rows are about these traces, whether or not the traces themselves are stored."""
+        ...
+
+    def forget(self, forgetting: Forgetting) -> Mapping[str, int]:
+        """Table -> how many rows went, at once or not at all; the same forgetting again does nothing.
+
+        Everything about a trace goes, and what comes later about it is left out, counted where it is ingested. What
+        its votes cost stays, without the request. A forgetting that is `remembered` lets its names in again.
+        """
+        ...
+
+    def forgotten(self, kind: Kind, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names that the store has forgotten and takes no more."""
+        ...
+
+    def forgettings(self) -> Sequence[Forgotten]:
+        """All forgettings, oldest first."""
+        ...
+
+    def forgetting(self, key: str) -> Forgetting:
+        """The forgetting of that key with those of its marks that count still."""
+        ...
+
+    def erase(self) -> None:
+        """Nothing; the store's files keep no byte of what was forgotten, once it is closed by who holds it."""
         ...
 
     def hold(self, name: str) -> AbstractContextManager[None]:

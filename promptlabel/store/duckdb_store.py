@@ -18,6 +18,7 @@ from promptlabel.records import (
     Trace,
 )
 from promptlabel.store import (
+    forgetting_tables,
     loading,
     people_tables,
     replay,
@@ -36,11 +37,13 @@ from promptlabel.store.contract import (
     PosteriorTable,
     VoteTable,
 )
+from promptlabel.store.forgettings import Forgetting
 from promptlabel.store.holding import held
 from promptlabel.store.journal import SEGMENT_BYTES, Journal, erase, read
 from promptlabel.store.ledger import Commit, Ledger
 from promptlabel.store.migrations import migrate
 from promptlabel.store.moving import select
+from promptlabel.store.rewriting import rewrite
 from promptlabel.store.rows import (
     chunks,
     event_row,
@@ -48,7 +51,9 @@ from promptlabel.store.rows import (
     to_json,
     trace_row,
 )
+from promptlabel.store.scrubbing import scrub
 from promptlabel.store.sql import query
+from promptlabel.store.staging import stage
 from promptlabel.store.verifying import Verification
 from promptlabel.store.writer import DuckDBWriter, Work
 from promptlabel.store.writing import Tables, Writing
@@ -92,7 +97,7 @@ class DuckDBStore(Writing):
         except BaseException:
             self._connection.close()
             raise
-        self._closed = False
+        self._closed = self._rewriting = False
         _open_here.add(self.path)
 
     def _start(self, segment_bytes: int) -> None:
@@ -181,6 +186,21 @@ class DuckDBStore(Writing):
         with squeezed(self._reading()) if self._lean else nullcontext():
             yield
 
+    # --- what is forgotten
+    def forget(self, forgetting: Forgetting) -> Mapping[str, int]:
+        """See `Store.forget`."""
+        gone = self._step(lambda commit: forgetting_tables.forget_embedded(commit, forgetting))
+        return cast("Mapping[str, int]", gone)
+
+    def erase(self) -> None:
+        """See `Store.erase`; the file is written anew when it is closed."""
+        self._scrub()
+        self._rewriting = not all(one.erased for one in self.forgettings())
+
+    def _scrub(self) -> None:
+        if self.forgettings():
+            scrub(self.journal_folder, partial(self.forgotten, "trace"))
+
     # --- moving
     def dump(self, relation: str) -> Iterator[Row]:
         """See `Movable.dump`."""
@@ -194,6 +214,8 @@ class DuckDBStore(Writing):
     # --- soundness
     def verify(self) -> Verification:
         """What is wrong between the file, its ledger and the journal; call it while nobody writes."""
+        if not all(one.erased for one in self.forgettings()):
+            self._scrub()
         with self._reading().cursor() as cursor, store_errors():
             return verifying.verify(cursor, self.journal_folder)
 
@@ -218,6 +240,8 @@ class DuckDBStore(Writing):
             return
         self._closed = True
         with ExitStack() as last:
+            if self._rewriting:
+                last.callback(rewrite, self.path)
             last.callback(_open_here.discard, self.path)
             last.callback(self._connection.close)
             last.callback(self._journal.close)
@@ -226,7 +250,7 @@ class DuckDBStore(Writing):
     def _ingest(self, table: str, rows: Iterable[Row], insert: Callable[[Commit], Added]) -> Added:
         with self._reading().cursor() as cursor:
             with store_errors():
-                trace_tables.stage(cursor, table, rows)
+                stage(cursor, table, rows)
             return cast("Added", self._writer.do(Work(step=insert, connection=cursor)))
 
     def _reading(self) -> Connection:

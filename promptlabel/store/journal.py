@@ -15,10 +15,14 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
+from promptlabel.store.files import sync_folder
+
 Entry = Mapping[str, Any]
 """One journal entry; `kind` says which of vote, attempts, replace, drop, review or commit it is."""
 
 SEGMENT_BYTES = 64 << 20
+DAMAGED: Final = "damaged.txt"
+"""The file beside the segments that keeps what damaged lines held."""
 _BLOCK_BYTES = 64 << 10
 
 _HEAD = b'{"crc32":"%08x","entry":'
@@ -106,19 +110,18 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._number = number
         self._offset = os.fstat(self._file).st_size
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
 
 def encode(entry: Entry) -> bytes:
     """The entry as a journal line; dataclasses in it become objects."""
-    content = orjson.dumps(entry, default=dict)
-    return b"%b%b}\n" % (_HEAD % zlib.crc32(content), content)
+    return _framed(_content(entry))
 
 
 def decode(line: bytes) -> Entry | None:
     """The entry of a journal line, or None where the line is damaged."""
     content = line[_HEAD_BYTES:-2]
-    if line != b"%b%b}\n" % (_HEAD % zlib.crc32(content), content):
+    if line != _framed(content):
         return None
     entry: Entry = orjson.loads(content)
     return entry
@@ -133,13 +136,45 @@ def read(folder: Path, start: Position = START) -> Iterator[Line]:
 
 def erase(line: Line) -> None:
     """Nothing; the damaged line is kept in ``damaged.txt`` and blank in the journal, every offset as it was."""
-    with (line.file.parent / "damaged.txt").open("ab") as kept:
+    with (line.file.parent / DAMAGED).open("ab") as kept:
         kept.write(line.content)
-    with line.file.open("r+b") as file:
-        file.seek(line.start.offset)
-        file.write(b" " * (len(line.content) - 1) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    overwrite(line.file, {line.start.offset: _blank(line)})
+
+
+def overwrite(file: Path, lines: Mapping[int, bytes]) -> None:
+    """Nothing; the segment durably has these lines at these offsets, each as long as the one that was there."""
+    with file.open("r+b") as segment:
+        for offset, content in lines.items():
+            segment.seek(offset)
+            segment.write(content)
+        segment.flush()
+        os.fsync(segment.fileno())
+
+
+def in_place_of(line: Line, entry: Entry | None) -> bytes:
+    """The entry as a line exactly as long as that one, which holds more; blank without an entry.
+
+    Raises:
+        ValueError: if the entry is longer.
+    """
+    if entry is None:
+        return _blank(line)
+    room = len(line.content) - len(encode(entry))
+    if room < 0:
+        raise ValueError("an entry that takes another's place cannot be longer")
+    return _framed(_content(entry) + b" " * room)
+
+
+def _blank(line: Line) -> bytes:
+    return b" " * (len(line.content) - 1) + b"\n"
+
+
+def _content(entry: Entry) -> bytes:
+    return orjson.dumps(entry, default=dict)
+
+
+def _framed(content: bytes) -> bytes:
+    return b"%b%b}\n" % (_HEAD % zlib.crc32(content), content)
 
 
 def _read_segment(path: Path, offset: int) -> Iterator[Line]:
@@ -191,11 +226,3 @@ def _write_all(file: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

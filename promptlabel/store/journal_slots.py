@@ -42,9 +42,13 @@ class Slot:
 
 def take_all_free(folder: Path) -> Iterator[Slot]:
     """Every slot that no process has, the first of them made if need be."""
-    existing = [path for path in sorted(folder.glob("[0-9]*")) if path.is_dir()]
-    taken = [slot for path in existing if (slot := Slot.take(path))]
+    taken = [slot for path in folders_of(folder) if (slot := Slot.take(path))]
     yield from taken or [_new(folder)]
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """The folders of all slots, those of other processes too."""
+    return [path for path in sorted(folder.glob("[0-9]*")) if path.is_dir()]
 
 
 def _new(folder: Path) -> Slot:

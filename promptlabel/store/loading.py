@@ -9,6 +9,7 @@ from promptlabel.store import people_tables, signal_tables, trace_tables, vote_t
 from promptlabel.store.connection import Row, append
 from promptlabel.store.ledger import Commit
 from promptlabel.store.sql import query
+from promptlabel.store.staging import stage
 
 Load = Callable[..., object]
 """Takes a commit, and `rows`."""
@@ -16,7 +17,7 @@ Load = Callable[..., object]
 
 def _staged(relation: str, insert: Callable[[Commit], object]) -> Load:
     def load(commit: Commit, rows: Sequence[Row]) -> None:
-        trace_tables.stage(commit.connection, f"arriving_{relation}", rows)
+        stage(commit.connection, f"arriving_{relation}", rows)
         insert(commit)
 
     return load
@@ -48,5 +49,7 @@ LOADS: Final[Mapping[str, Load]] = {
     "posteriors": _appended("posteriors"),
     "picks": _appended("picks"),
     "states": _each("save_state"),
+    "forgettings": _appended("forgettings"),
+    "forgotten": _appended("forgotten"),
 }
 """How each relation is loaded, by its name in `moving.RELATIONS`."""

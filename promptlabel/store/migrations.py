@@ -116,6 +116,21 @@ def m007_events_without_index(connection: Connection) -> None:
     """)
 
 
+def m008_forgettings(connection: Connection) -> None:
+    """What was forgotten and when, and the marks by which it is refused from then on; one writer keeps them unique."""
+    connection.execute("""
+        CREATE TABLE forgettings (
+            key UUID PRIMARY KEY, since TIMESTAMP NOT NULL, salt VARCHAR NOT NULL, remembered BOOLEAN NOT NULL,
+            erased BOOLEAN NOT NULL, traces BIGINT NOT NULL);
+        CREATE TABLE forgotten (
+            mark UUID NOT NULL, forgetting UUID NOT NULL, salt VARCHAR NOT NULL, since TIMESTAMP NOT NULL,
+            remembered BOOLEAN NOT NULL);
+        CREATE MACRO mark_of(salt, kind, name) AS
+            left(sha256(concat(salt, chr(31), kind, chr(31)) ||
+                        replace(replace(name, chr(9216), chr(9216) || chr(9216)), chr(0), chr(9216) || '0')), 32)::UUID
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_traces,
     m002_votes,
@@ -124,6 +139,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m005_results,
     m006_ledger,
     m007_events_without_index,
+    m008_forgettings,
 )
 
 

@@ -25,6 +25,8 @@ RELATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "posteriors": ("task", "position", "trace_id", "probs"),
     "picks": ("task", "position", "trace_id", "lane", "score", "probability", "reason", "parts"),
     "states": ("name", "value"),
+    "forgettings": ("key", "since", "salt", "remembered", "erased", "traces"),
+    "forgotten": ("mark", "forgetting", "salt", "since", "remembered"),
 }
 """The columns of every relation; how a home keeps them apart from these is its own business."""
 

@@ -7,6 +7,7 @@ from typing import cast
 
 from promptlabel.errors import Fault, InputError, MissingExtraError, StoreHeldError
 from promptlabel.settings import CONFIGURATION_FILE, Project
+from promptlabel.store.agreeing import agree
 from promptlabel.store.contract import Store
 
 SHARED = ("postgresql", "postgres")
@@ -15,6 +16,8 @@ SHARED = ("postgresql", "postgres")
 
 def open_store(project: Project, *, lean: bool = False) -> Store:
     """The project's store, made on first use; what the journal has and the store lacks is put back.
+
+    It has forgotten whatever the project's folder says, be it a backup from before.
 
     Where a process that lends it has it open, as `review` does, the store is used through that process. A lean one
     can be `squeezed`, for long runs that want a few rows at a time.
@@ -25,6 +28,16 @@ def open_store(project: Project, *, lean: bool = False) -> Store:
         StoreDamagedError: if it does not hold what was written to it.
         StoreError: if it cannot be reached, read or written, or was written by a newer version.
     """
+    store = _home_or_borrowed(project, lean=lean)
+    try:
+        agree(store, project)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _home_or_borrowed(project: Project, *, lean: bool) -> Store:
     try:
         return open_home(project.settings.store, project, lean=lean)
     except StoreHeldError as held:

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from promptlabel.records import Event, Gold, JsonValue, Pick, RegisteredRule, ReviewEvent, Trace, Vote
 from promptlabel.store.connection import Row
-from promptlabel.store.contract import DeadLetter, Spent
+from promptlabel.store.contract import DeadLetter, Spent, Whom
+from promptlabel.store.forgettings import Forgetting, Forgotten, Kind
 from promptlabel.store.rows import (
     answer_from,
     event_from,
     fields_from,
     from_json,
+    from_utc,
     gold_from,
     pick_from,
     review_from,
+    to_utc,
     trace_from,
     vote_from,
 )
@@ -110,6 +113,32 @@ class Reading(ABC):
     def gold(self, task: str) -> Sequence[Gold]:
         """See `Store.gold`."""
         return list(map(gold_from, self.read("gold", task=task)))
+
+    # --- what is forgotten
+    def matching(self, whom: Whom) -> Sequence[str]:
+        """See `Store.matching`."""
+        asked = {"traces": list(whom.traces), "users": list(whom.users), "sessions": list(whom.sessions)}
+        return [name for (name,) in self.read("matching", **asked, before=to_utc(whom.before))]
+
+    def footprint(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """See `Store.footprint`."""
+        return {relation: rows for relation, rows in self.read("footprint", ids=list(ids)) if rows}
+
+    def forgotten(self, kind: Kind, names: Sequence[str]) -> frozenset[str]:
+        """See `Store.forgotten`."""
+        rows = self.read("forgotten_names", kind=kind, names=list(names))
+        return frozenset(name for (name,) in rows)
+
+    def forgettings(self) -> Sequence[Forgotten]:
+        """See `Store.forgettings`."""
+        rows = self.read("forgettings")
+        return [Forgotten(key.hex, from_utc(at), *rest) for key, at, *rest in rows]
+
+    def forgetting(self, key: str) -> Forgetting:
+        """See `Store.forgetting`."""
+        known = next(one for one in self.forgettings() if one.key == key)
+        marks = tuple(mark.hex for (mark,) in self.read("marks", key=key))
+        return Forgetting(key, known.at, known.salt, marks, known.remembered)
 
     def state(self, name: str) -> JsonValue:
         """See `Store.state`."""

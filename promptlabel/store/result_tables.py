@@ -8,10 +8,11 @@ from typing import Final
 from promptlabel.records import JsonValue, Pick
 from promptlabel.store.connection import Connection, Row, append, only
 from promptlabel.store.contract import PosteriorTable
+from promptlabel.store.forgetting_tables import Embedded, refuse
 from promptlabel.store.ledger import Commit
 from promptlabel.store.rows import from_json, from_utc, pick_row, to_json, to_utc
 from promptlabel.store.sql import query
-from promptlabel.store.trace_tables import stage
+from promptlabel.store.staging import stage
 
 _ROWS_A_CHUNK: Final = 50_000
 
@@ -21,6 +22,7 @@ def save_fit(commit: Commit, table: PosteriorTable) -> None:
     commit.connection.execute(query("delete_posteriors"), [table.task])
     for first in range(0, len(table.trace_ids), _ROWS_A_CHUNK):
         append(commit.connection, "posteriors", _posterior_rows(table, first, first + _ROWS_A_CHUNK))
+    refuse(Embedded(commit.connection), "posteriors")
     report = to_json(dict(table.report))
     fit = [table.task, list(table.labels), to_utc(table.fitted_at), table.chosen, report]
     commit.connection.execute(query("insert_fit"), fit)
@@ -58,6 +60,7 @@ def read_fit(connection: Connection, task: str) -> PosteriorTable | None:
 def save_picks(commit: Commit, task: str, picks: Sequence[Pick]) -> None:
     """Nothing; undecided picks are replaced by these, decided ones stay."""
     stage(commit.connection, "arriving_picks", [pick_row(*item) for item in enumerate(picks)])
+    refuse(Embedded(commit.connection), "arriving_picks")
     commit.connection.execute(query("delete_undecided_picks"), [task])
     commit.connection.execute(query("insert_picks"), {"task": task})
 

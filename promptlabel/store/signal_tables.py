@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from promptlabel.store.connection import Connection, Row, count
+from promptlabel.store.forgetting_tables import Embedded, refuse
 from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.sql import query
-from promptlabel.store.trace_tables import stage
+from promptlabel.store.staging import stage
 
 TRACES_AT_ONCE: Final = 200_000
 """Outdated traces whose texts and events are taken apart at once: what bounds the memory that many of them take."""
@@ -52,6 +53,7 @@ def stage_signals(connection: Connection) -> int:
 def insert_signals(commit: Commit, rows: Sequence[Row]) -> None:
     """Nothing; the signals replace those stored for their traces."""
     stage(commit.connection, "arriving_signals", dict(rows).items())
+    refuse(Embedded(commit.connection), "arriving_signals")
     replace_signals(commit)
 
 

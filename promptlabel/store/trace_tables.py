@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
 from promptlabel.errors import Fault, InputError
 from promptlabel.records import RegisteredRule, Trace
-from promptlabel.store.connection import Connection, Row, append, count, stream
+from promptlabel.store.connection import Connection, count, stream
 from promptlabel.store.contract import Added, Part
+from promptlabel.store.forgetting_tables import Embedded, refuse
 from promptlabel.store.ledger import Commit
-from promptlabel.store.rows import chunks, trace_from
+from promptlabel.store.rows import trace_from
 from promptlabel.store.sql import query
 
-_ROWS_A_CHUNK: Final = 5000
 _FAULTS_NAMED: Final = 50
 _CONFLICT: Final = {
     "traces": "is stored, or repeats, with other content",
@@ -25,21 +25,13 @@ _TRACES_A_PAGE: Final = 1024
 _PLACES_A_FETCH: Final = 10_000
 
 
-def stage(connection: Connection, table: str, rows: Iterable[Row]) -> None:
-    """Nothing; the rows are in the temporary table of that name, made anew on this connection."""
-    connection.execute(query(f"stage_{table}"))
-    for chunk in chunks(rows, _ROWS_A_CHUNK):
-        append(connection, table, chunk)
-
-
 def insert_traces(commit: Commit) -> Added:
     """Counts of new and present traces among `arriving_traces`.
 
     Raises:
         InputError: for ids that are stored, or repeat, with other content.
     """
-    _refuse_conflicts(commit.connection, "traces")
-    return _insert(commit, "traces")
+    return _insert(commit, "traces", unique=True)
 
 
 def insert_events(commit: Commit) -> Added:
@@ -53,8 +45,7 @@ def insert_gold(commit: Commit) -> Added:
     Raises:
         InputError: for labels that differ from the one of the same trace, task, reviewer and timestamp.
     """
-    _refuse_conflicts(commit.connection, "gold")
-    return _insert(commit, "gold")
+    return _insert(commit, "gold", unique=True)
 
 
 def read_pending(
@@ -107,8 +98,11 @@ def _refuse_conflicts(connection: Connection, table: str) -> None:
     conflicts_refused(table, [key for (key,) in found])
 
 
-def _insert(commit: Commit, table: str) -> Added:
+def _insert(commit: Commit, table: str, *, unique: bool = False) -> Added:
     arrived = count(commit.connection, query(f"count_arriving_{table}"))
+    forgotten = refuse(Embedded(commit.connection), f"arriving_{table}")
+    if unique:
+        _refuse_conflicts(commit.connection, table)
     commit.connection.execute(query(f"insert_{table}"), [commit.batch])
     added = commit.count_added(table)
-    return Added(added=added, present=arrived - added)
+    return Added(added, arrived - added - forgotten, forgotten)

@@ -7,10 +7,11 @@ from typing import Final
 
 from promptlabel.records import Answer, RegisteredRule
 from promptlabel.store.connection import Connection, Row, append, count, stream
+from promptlabel.store.forgetting_tables import Embedded, refuse
 from promptlabel.store.ledger import Commit, sum_of
 from promptlabel.store.rows import answer_from, fields_from, rule_row
 from promptlabel.store.sql import query
-from promptlabel.store.trace_tables import stage
+from promptlabel.store.staging import stage
 
 _STATUS: Final = 5
 _FAILED: Final = ("malformed", "error")
@@ -19,6 +20,7 @@ _FAILED: Final = ("malformed", "error")
 def insert_votes(commit: Commit, rows: Sequence[Row]) -> None:
     """Nothing; new votes are in, and usable ones stand where failed ones stood."""
     stage(commit.connection, "arriving_votes", one_a_key(rows))
+    refuse(Embedded(commit.connection), "arriving_votes")
     commit.connection.execute(query("stage_present_votes"))
     if count(commit.connection, query("count_present_failed")):
         commit.connection.execute(query("mend_votes"))

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.markup import escape
 
 from promptlabel.terminal.eval_views import audit, certify, freeze, gate, report_page, score
+from promptlabel.terminal.forget_views import forget
 from promptlabel.terminal.people_views import reviewers
 from promptlabel.terminal.printing import (
     say,
@@ -26,15 +27,19 @@ def _init(report: Any) -> None:
 
 
 def _ingest(report: Any) -> None:
-    table = table_of("", ">new", ">there already")
-    for kind in ("traces", "events", "gold", *(["reviews"] if any(_counts(report.reviews)) else [])):
-        added = getattr(report, kind)
-        table.add_row(kind, f"{added.added:,}", f"{added.present:,}")
+    kinds = ("traces", "events", "gold", *(["reviews"] if any(_counts(report.reviews)) else []))
+    counts = {kind: _counts(getattr(report, kind)) for kind in kinds}
+    refused = any(forgotten for *_, forgotten in counts.values())
+    table = table_of("", ">new", ">there already", *([">forgotten"] if refused else []))
+    for kind, numbers in counts.items():
+        table.add_row(kind, *(f"{number:,}" for number in numbers[: 3 if refused else 2]))
     screen.print(table)
+    if refused:
+        say("What was forgotten stays out; `promptlabel ingest --remember` takes it in again.")
 
 
-def _counts(added: Any) -> tuple[int, int]:
-    return added.added, added.present
+def _counts(added: Any) -> tuple[int, int, int]:
+    return added.added, added.present, added.forgotten
 
 
 def _doctor(report: Any) -> None:
@@ -81,4 +86,5 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "run": run,
     "doctor": _doctor,
     "move": _move,
+    "forget": forget,
 }

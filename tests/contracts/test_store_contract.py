@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from postgres_server import Server
+from store_homes import Open
 from store_samples import (
     LABELS,
     RULE,
@@ -31,71 +29,7 @@ from store_samples import (
 
 from promptlabel.errors import InputError
 from promptlabel.records import Event, Gold, Message, Pick, Trace
-from promptlabel.store.borrowed import BorrowedStore
 from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
-from promptlabel.store.duckdb_store import DuckDBStore
-from promptlabel.store.sharing import StoreServer
-
-Open = Callable[[], Store]
-
-
-class Lent(BorrowedStore):
-    """The embedded store through a socket, as another process would use it; its owner goes with it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._owner = DuckDBStore(folder / "store.duckdb", folder / "journal")
-        self._server = StoreServer(self._owner, folder)
-        super().__init__(folder)
-
-    def close(self) -> None:
-        super().close()
-        self._server.close()
-        self._owner.close()
-
-
-def in_duckdb(folder: Path, request: pytest.FixtureRequest) -> Open:
-    return lambda: DuckDBStore(folder / "store.duckdb", folder / "journal")
-
-
-def in_postgres(folder: Path, request: pytest.FixtureRequest) -> Open:
-    server: Server = request.getfixturevalue("postgres")
-    from promptlabel.store.postgres.postgres_store import PostgresStore
-
-    address = server.new_schema()
-    return lambda: PostgresStore(address, folder / "journals")
-
-
-def lent(folder: Path, request: pytest.FixtureRequest) -> Open:
-    return lambda: cast("Store", Lent(folder))
-
-
-HOMES: dict[str, Callable[[Path, pytest.FixtureRequest], Open]] = {
-    "duckdb": in_duckdb,
-    "lent": lent,
-    "postgres": in_postgres,
-}
-
-
-@pytest.fixture(params=HOMES)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the same store again, closing it first where it is open."""
-    opened: list[Store] = []
-    open_home = HOMES[request.param](tmp_path, request)
-
-    def again() -> Store:
-        for store in opened:
-            store.close()
-        opened.append(open_home())
-        return opened[-1]
-
-    yield again
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def store(reopen: Open) -> Store:
-    return reopen()
 
 
 def voted(store: Store, task: str = TASK) -> dict[str, object]:

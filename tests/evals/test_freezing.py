@@ -268,3 +268,14 @@ def test_the_manifest_says_who_labelled_and_how_cases_were_drawn() -> None:
     manifest = version_of(froze([decision("a"), decision("b")], [trace("a"), trace("b")])).manifest
     assert manifest["labelled_by"] == {"people": True, "blind": 2, "reviewers": 2, "by_several": 2}
     assert manifest["sampled"] == {"audit": {"cases": 2, "least": 0.01, "most": 0.01}}
+
+
+def test_a_parent_with_forgotten_cases_leads_to_a_version_without_them_that_says_so() -> None:
+    first = version_of(froze([decision("a"), decision("b")], [trace("a"), trace("b")]))
+    known = first.without({"b"})
+    made = froze([decision("a")], [trace("a")], [known])
+    assert made.changed
+    second = version_of(made)
+    assert second.trace_ids == {"a"}
+    assert second.manifest["forgotten"] == 1
+    assert not froze([decision("a")], [trace("a")], [known, second]).changed

@@ -23,10 +23,10 @@ from promptlabel.evals.versions import (
     cases_bytes,
     manifest_bytes,
     named_version,
-    read_versions,
 )
 from promptlabel.flywheel.drift import Freshness
 from promptlabel.flywheel.refresh import Refresh
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.evaluating.freshening import beside_production, put_refresh_into_queue, refresh
 from promptlabel.pipeline.exporting.trained import trained_repeats
 from promptlabel.pipeline.files import write_bytes
@@ -112,7 +112,7 @@ def freeze(
     traces = list(
         map(_without_secrets, workspace.store.traces([decision.trace_id for decision in decisions]))
     )
-    earlier = read_versions(workspace.project.evals / task.name)
+    earlier = eval_versions(workspace, task.name)
     frozen = freeze_version(
         eval_task(workspace, task, decisions, [] if options.despite_training else traces),
         decisions,

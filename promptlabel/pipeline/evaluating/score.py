@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from promptlabel.errors import Fault, fail, nearest
-from promptlabel.evals.versions import EvalVersion, named_version, read_versions
+from promptlabel.evals.versions import EvalVersion, named_version
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.evaluating.labelers import labelers, set_labelers
 from promptlabel.pipeline.evaluating.scored import Difference, Scored, ScoredOne, ScoredSets
 from promptlabel.pipeline.fitting.tables import known_label, label_gold
@@ -82,7 +83,7 @@ def eval_version(workspace: Workspace, task: Task, name: str) -> EvalVersion:
     Raises:
         InputError: there is none, or it has no case with one of the task's labels.
     """
-    versions = read_versions(workspace.project.evals / task.name)
+    versions = eval_versions(workspace, task.name)
     found = named_version(versions, name.removeprefix(f"{task.name}/"))
     if found is None:
         known = nearest(name, [version.version for version in versions])

@@ -13,13 +13,15 @@ from promptlabel.evals.annotations import Annotated, argilla_records, labelstudi
 from promptlabel.evals.feedback import openinference_rows, otel_logs, phoenix_annotations
 from promptlabel.evals.formats import EVAL_FORMATS, TaskCard
 from promptlabel.evals.freezing import Refusal
-from promptlabel.evals.versions import LATEST, Case, named_version, read_versions
+from promptlabel.evals.versions import LATEST, Case, named_version
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.exporting.export_rows import ROW_SOURCES, TRAINING, columns, opinions, posteriors
 from promptlabel.pipeline.exporting.hugging_face import HubSplits, write_dataset
 from promptlabel.pipeline.exporting.lineage import lineage_of
 from promptlabel.pipeline.exporting.training_checks import Checks
 from promptlabel.pipeline.exporting.training_export import TrainingExport, refused_path
 from promptlabel.pipeline.exporting.training_survey import Reweighting
+from promptlabel.pipeline.exporting.written import remember_written
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.redaction import without_secrets
@@ -138,6 +140,7 @@ def export(
     raise_if_any(_unfit(workspace, kind, wish))
     if kind not in TRAINING_KINDS:
         rows = _write_rows(path, _rows(workspace, kind, version, suggestions), kind, workspace.tasks)
+        remember_written(workspace, kind, path)
         return ExportReport(str(path), rows, kind)
     made = TrainingExport(workspace, lineage_of(workspace, wish.students), wish.reweight, wish.keep)
     if kind == PREFERENCES:
@@ -235,7 +238,7 @@ def _task_rows(workspace: Workspace, kind: str, version: str, suggestions: bool,
 
 def _cases(workspace: Workspace, task: Task, name: str) -> tuple[str, tuple[Case, ...]]:
     """The frozen version; before the first, every blind decision, marked unfrozen."""
-    versions = read_versions(workspace.project.evals / task.name)
+    versions = eval_versions(workspace, task.name)
     version = named_version(versions, name)
     if version is not None:
         return version.version, version.cases
@@ -283,6 +286,6 @@ def _annotated(workspace: Workspace, task: Task) -> Iterator[Annotated]:
 def _hub_splits(made: TrainingExport, name: str) -> Iterator[HubSplits]:
     workspace = made.workspace
     for task in workspace.tasks:
-        version = named_version(read_versions(workspace.project.evals / task.name), name)
+        version = named_version(eval_versions(workspace, task.name), name)
         test: Iterable[Case] = version.cases if version else ()
         yield HubSplits(task, made.rows(task), test)

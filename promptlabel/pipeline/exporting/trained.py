@@ -29,6 +29,11 @@ def trained_ids(workspace: Workspace, task: str) -> frozenset[str]:
     return frozenset(name for export in _exports(workspace, task).values() for name in export["traces"])
 
 
+def exported_for_training(workspace: Workspace, task: str) -> dict[str, frozenset[str]]:
+    """The path of every export for training -> its traces."""
+    return {path: frozenset(export["traces"]) for path, export in _exports(workspace, task).items()}
+
+
 def _trained(workspace: Workspace, task: str) -> Iterator[tuple[Trace, str]]:
     places = {
         name: f"row {name} of {Path(path).name}, exported for training"

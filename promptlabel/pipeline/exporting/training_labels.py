@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from promptlabel.evals.duplicates import BATCH
 from promptlabel.evals.freezing import Refusal
-from promptlabel.evals.versions import EvalVersion, read_versions
+from promptlabel.evals.versions import EvalVersion
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.exporting.export_rows import posteriors
 from promptlabel.pipeline.exporting.lineage import Lineage
 from promptlabel.pipeline.exporting.training_survey import Reweighting, Survey
@@ -236,4 +237,4 @@ def frozen_versions(workspace: Workspace) -> Sequence[EvalVersion]:
     """All frozen versions of all tasks, those without rules today among them."""
     folder = workspace.project.evals
     tasks = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return tuple(version for path in tasks for version in read_versions(path))
+    return tuple(version for path in tasks for version in eval_versions(workspace, path.name))

@@ -12,7 +12,7 @@ import numpy as np
 
 from promptlabel.evals.intervals import Estimate
 from promptlabel.evals.periods import month
-from promptlabel.evals.versions import EvalVersion, read_versions
+from promptlabel.evals.versions import EvalVersion
 from promptlabel.flywheel.drift import WINDOW, Divergence, divergence
 from promptlabel.flywheel.figures import (
     Comparison,
@@ -35,9 +35,11 @@ from promptlabel.flywheel.report import report_html
 from promptlabel.flywheel.turning import cost_of_useful, edge_cases, flow, lag_days, median_estimate
 from promptlabel.labelmodel import LabelModel
 from promptlabel.pipeline.authoring.analyze import RuleRow, analyze
+from promptlabel.pipeline.eval_sets import eval_versions
 from promptlabel.pipeline.evaluating.audit import audit_fit
 from promptlabel.pipeline.evaluating.freshening import beside_production
 from promptlabel.pipeline.exporting.trained import trained_ids
+from promptlabel.pipeline.exporting.written import remember_written
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.fitting.judging import Judge, Judged, judge_of
 from promptlabel.pipeline.refusing import refusals
@@ -78,9 +80,11 @@ def report(workspace: Workspace, out: Path | None = None, *, now: datetime | Non
         made_at=now or datetime.now(UTC),
         usd=spent.usd,
         calls=spent.calls,
+        forgotten=sum(one.traces for one in workspace.store.forgettings()),
         tasks=tuple(task_figures(workspace, task, production, seen) for task in workspace.tasks),
     )
     write_bytes(path, report_html(figures).encode())
+    remember_written(workspace, "report", path)
     for task in figures.tasks:
         if task.cycles.known:
             workspace.store.save_state(_history(task.task), [cycle.record() for cycle in task.cycles.known])
@@ -101,7 +105,7 @@ def task_figures(
         rules=tuple(_rule(row) for row in analysis.rules),
         n_eff=analysis.n_eff,
         queue=_queue(store, task.name),
-        evals=_evals(workspace, read_versions(workspace.project.evals / task.name), production),
+        evals=_evals(workspace, eval_versions(workspace, task.name), production),
     )
     judge = judge_of(workspace, task)
     known = figures if judge is None else _with_fit(figures, judge, store, production)

@@ -26,6 +26,9 @@ from promptlabel.store.postgres.sql import query
 
 T = TypeVar("T")
 
+FORGETTING: Final = 7_030_816_205
+"""The number of the advisory lock that who forgets holds alone, and all who write about traces hold together."""
+
 _PAUSE: Final = 0.1
 
 
@@ -108,6 +111,7 @@ class Committer:
                 commit = Commit(self._session(), self._advanced(batch, position))
                 for tenure in self.tenures.values():
                     self._prove(tenure)
+                write_about_traces(self._session())
                 done.append(work(commit))
         except psycopg.Error as error:
             if not (done and is_lost(error) and self._has_committed(batch)):
@@ -151,6 +155,11 @@ class Committer:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.address, patience=self.patience)
         return self._connection
+
+
+def write_about_traces(connection: Connection) -> None:
+    """Nothing; until the transaction ends nobody forgets, and what was forgotten before is seen to be."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FORGETTING])
 
 
 def owner_of(connection: Connection, name: str) -> str:

@@ -135,6 +135,26 @@ def m007_processes(connection: Connection) -> None:
     """)
 
 
+def m008_forgettings(connection: Connection) -> None:
+    """What was forgotten and when, and the marks by which it is refused from then on.
+
+    The marks are those of the embedded store: text is kept here as they are made of it, see `text.escaped`.
+    """
+    connection.execute("""
+        CREATE TABLE forgettings (
+            key UUID PRIMARY KEY, since TIMESTAMP NOT NULL, salt TEXT COLLATE "C" NOT NULL, remembered BOOLEAN NOT NULL,
+            erased BOOLEAN NOT NULL, traces BIGINT NOT NULL);
+        CREATE TABLE forgotten (
+            mark UUID PRIMARY KEY, forgetting UUID NOT NULL, salt TEXT COLLATE "C" NOT NULL, since TIMESTAMP NOT NULL,
+            remembered BOOLEAN NOT NULL);
+        CREATE INDEX forgotten_at_once ON forgotten (forgetting);
+        CREATE FUNCTION mark_of(salt TEXT, kind TEXT, name TEXT) RETURNS UUID
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+            SELECT left(encode(sha256(convert_to(salt || chr(31) || kind || chr(31) || name, 'UTF8')), 'hex'), 32)::UUID
+        $$
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_places,
     m002_traces,
@@ -143,6 +163,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m005_people,
     m006_results,
     m007_processes,
+    m008_forgettings,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +30,12 @@ from promptlabel.store.contract import (
     PosteriorTable,
     VoteTable,
 )
+from promptlabel.store.forgettings import Forgetting
 from promptlabel.store.journal import Journal, Position
+from promptlabel.store.journal_slots import folders_of
 from promptlabel.store.moving import select
-from promptlabel.store.postgres import loading, tables
-from promptlabel.store.postgres.committing import Commit, Committer, StaleWriterError
+from promptlabel.store.postgres import loading, tables, vacuuming
+from promptlabel.store.postgres.committing import Commit, Committer, StaleWriterError, write_about_traces
 from promptlabel.store.postgres.migrations import migrate
 from promptlabel.store.postgres.reading import Readers, only
 from promptlabel.store.postgres.recovering import recover
@@ -55,11 +58,12 @@ from promptlabel.store.rows import (
     trace_from,
     trace_row,
 )
+from promptlabel.store.scrubbing import scrub
 from promptlabel.store.writer import Work, Writer
 from promptlabel.store.writer import apply as apply_work
 from promptlabel.store.writing import Tables, Writing
 
-_STREAMED: Final = frozenset({"traces", "events", "current_votes", "pending"})
+_STREAMED: Final = frozenset({"traces", "events", "current_votes", "pending", "marks", "matching"})
 """Queries that may return more rows than fit in memory."""
 _TRACES_A_PAGE: Final = 1024
 _OPENING: Final = 3.0
@@ -91,6 +95,7 @@ class PostgresStore(Writing):
         self.address = Address(address)
         self._closed = False
         self._signals_as_of: int | None = None
+        self.journals = journals
         with connect(self.address, patience=min(patience, _OPENING)) as connection, postgres_errors():
             self.server = f"PostgreSQL {connection.info.parameter_status('server_version')}"
             migrate(connection)
@@ -191,6 +196,21 @@ class PostgresStore(Writing):
         """See `Store.squeezed`; here the memory is the server's."""
         yield
 
+    # --- what is forgotten
+    def forget(self, forgetting: Forgetting) -> Mapping[str, int]:
+        """See `Store.forget`."""
+        with self._settled().session() as connection, connection.transaction():
+            return tables.forget(connection, forgetting)
+
+    def erase(self) -> None:
+        """See `Store.erase`; tables are written anew, one after the other, while nobody can read them."""
+        forgettings = self.forgettings()
+        for journal in folders_of(self.journals) if forgettings else ():
+            scrub(journal, partial(self.forgotten, "trace"))
+        if not all(one.erased for one in forgettings):
+            with self._settled().session() as connection:
+                vacuuming.erase(connection)
+
     # --- moving
     def dump(self, relation: str) -> Iterator[Row]:
         """See `Movable.dump`."""
@@ -233,6 +253,7 @@ class PostgresStore(Writing):
         with self._settled().session() as connection, connection.transaction():
             counted = _Counted(rows)
             tables.stage(connection, f"arriving_{relation}", counted)
+            write_about_traces(connection)
             tables.lock(connection, tables.INGEST)
             return tables.insert_arrived(
                 Commit(connection, self._next_batch(connection)), relation, counted.count

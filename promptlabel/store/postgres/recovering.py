@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,18 +47,16 @@ def recover(address: Address, folder: Path, patience: float) -> Recovered:
     Raises:
         StoreError: if the database cannot be reached, or a journal is damaged where the database may lack it.
     """
-    own, entries, torn = None, 0, 0
     with ExitStack() as opened:
-        for slot in take_all_free(folder):
-            found = _recovered(address, slot, patience, opened)
-            entries, torn = entries + found.entries, torn + found.torn
-            if own is None:
-                own = found
-            else:
-                found.close()
-        assert own is not None  # noqa: S101 - there is a slot, made if need be
+        slots = list(take_all_free(folder))
+        for slot in slots:
+            opened.callback(slot.release)
+        own, *others = [_recovered(address, slot, patience, opened) for slot in slots]
         opened.pop_all()
-        return Recovered(own.journal, own.committer, own.slot, entries, torn)
+    for other in others:
+        other.close()
+    every = (own, *others)
+    return replace(own, entries=sum(one.entries for one in every), torn=sum(one.torn for one in every))
 
 
 def _recovered(address: Address, slot: Slot, patience: float, opened: ExitStack) -> Recovered:
@@ -66,6 +64,7 @@ def _recovered(address: Address, slot: Slot, patience: float, opened: ExitStack)
     opened.callback(committer.close)
     committer.begin()
     journal = Journal(slot.folder, committer.position)
+    opened.callback(journal.close)
     return Recovered(journal, committer, slot, _catch_up(committer, slot.folder), journal.torn)
 
 

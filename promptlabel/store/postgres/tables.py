@@ -9,9 +9,13 @@ from typing import Any, Final
 from psycopg import sql
 
 from promptlabel.records import JsonValue, Pick, RegisteredRule
+from promptlabel.store import forgetting_tables
 from promptlabel.store.connection import Row
 from promptlabel.store.contract import Added, LeaseRequest, PosteriorTable
-from promptlabel.store.postgres.committing import Commit
+from promptlabel.store.forgetting_tables import is_forgotten, refuse
+from promptlabel.store.forgettings import Forgetting
+from promptlabel.store.people_tables import TRACE_ID
+from promptlabel.store.postgres.committing import FORGETTING, Commit
 from promptlabel.store.postgres.session import Connection
 from promptlabel.store.postgres.sql import numbered, query
 from promptlabel.store.postgres.text import escaped
@@ -28,6 +32,7 @@ REVIEWS: Final = 7_030_816_203
 RESULTS: Final = 7_030_816_204
 """The number of the advisory lock around what is replaced as a whole: rules, fits, queues."""
 
+_CLEAR: Final = "DELETE FROM {table}"
 _HALF: Final = 1 << 63
 _TRACE_ID: Final = 1
 
@@ -62,11 +67,43 @@ def lock(connection: Connection, number: int) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [number])
 
 
+class Shared:
+    """Statements on a connection to the shared store."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, name: str, *values: object) -> int:
+        """See `Statements.run`."""
+        return self._connection.execute(query(name), numbered(values)).rowcount
+
+    def rows(self, name: str) -> list[Row]:
+        """See `Statements.rows`."""
+        return self._connection.execute(query(name)).fetchall()
+
+    def stage(self, table: str, rows: Sequence[Row]) -> None:
+        """See `Statements.stage`."""
+        self._connection.execute(query(f"stage_{table}"))
+        self.execute(_CLEAR.format(table=table))
+        copy(self._connection, table, rows)
+
+    def execute(self, statement: str) -> int:
+        """See `Statements.execute`."""
+        return self._connection.execute(statement.encode()).rowcount
+
+
+def forget(connection: Connection, forgetting: Forgetting) -> dict[str, int]:
+    """See `Store.forget`; nobody else writes about traces until the transaction ends."""
+    lock(connection, FORGETTING)
+    return forgetting_tables.forget(Shared(connection), forgetting, also=("review_leases",))
+
+
 def insert_votes(commit: Commit, rows: Sequence[Row]) -> None:
     """Nothing; new votes are in, and usable ones stand where failed ones stood."""
     if rows:
         placed = [(*row, place_of(row[_TRACE_ID])) for row in one_a_key(rows)]
         stage(commit.connection, "arriving_votes", placed)
+        refuse(Shared(commit.connection), "arriving_votes")
         run(commit, "insert_votes", commit.batch)
 
 
@@ -88,7 +125,9 @@ def drop_failed(commit: Commit, keys: Sequence[str]) -> int:
 
 
 def insert_review(commit: Commit, row: Row) -> bool:
-    """Whether the event was new."""
+    """Whether the event was new, and its trace is not forgotten."""
+    if is_forgotten(Shared(commit.connection), row[TRACE_ID]):
+        return False
     lock(commit.connection, REVIEWS)
     new = run(commit, "insert_review", *row, commit.batch)
     _, trace_id, task, reviewer, *_ = row
@@ -106,11 +145,12 @@ def insert_arrived(commit: Commit, relation: str, arrived: int) -> Added:
         InputError: for ids that are stored, or repeat, with other content.
     """
     lock(commit.connection, INGEST)
+    forgotten = refuse(Shared(commit.connection), f"arriving_{relation}")
     if relation != "events":
         found = commit.connection.execute(query(f"conflicting_{relation}")).fetchall()
         conflicts_refused(relation, [str(key) for (key,) in found])
     added = run(commit, f"insert_{relation}", commit.batch)
-    return Added(added=added, present=arrived - added)
+    return Added(added, arrived - added - forgotten, forgotten)
 
 
 def insert_signals(commit: Commit, rows: Sequence[Row], batch: int) -> None:
@@ -120,6 +160,7 @@ def insert_signals(commit: Commit, rows: Sequence[Row], batch: int) -> None:
     """
     last = {row[0]: row for row in rows}.values()
     stage(commit.connection, "arriving_signals", [(*row, place_of(row[0])) for row in last])
+    refuse(Shared(commit.connection), "arriving_signals")
     run(commit, "drop_stale_votes")
     run(commit, "insert_signals", batch)
 
@@ -141,6 +182,7 @@ def save_fit(commit: Commit, table: PosteriorTable) -> None:
         "posteriors",
         ((table.task, place, trace_id, probs.tolist()) for place, (trace_id, probs) in enumerate(rows)),
     )
+    refuse(Shared(commit.connection), "posteriors")
     report = to_json(dict(table.report))
     run(commit, "insert_fit", table.task, list(table.labels), to_utc(table.fitted_at), table.chosen, report)
 
@@ -149,6 +191,7 @@ def save_picks(commit: Commit, task: str, picks: Sequence[Pick]) -> None:
     """Nothing; undecided picks are replaced by these, decided ones stay."""
     lock(commit.connection, RESULTS)
     stage(commit.connection, "arriving_picks", [pick_row(*item) for item in enumerate(picks)])
+    refuse(Shared(commit.connection), "arriving_picks")
     run(commit, "delete_undecided_picks", task)
     commit.connection.execute(query("insert_picks"), {"task": task})
 

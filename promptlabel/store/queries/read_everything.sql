@@ -27,3 +27,7 @@ UNION ALL
 SELECT bit_xor(hash(losses)) FROM losses
 UNION ALL
 SELECT bit_xor(hash(migrations)) FROM migrations
+UNION ALL
+SELECT bit_xor(hash(forgettings)) FROM forgettings
+UNION ALL
+SELECT bit_xor(hash(forgotten)) FROM forgotten

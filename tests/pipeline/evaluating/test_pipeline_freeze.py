@@ -101,7 +101,7 @@ def test_a_version_made_meanwhile_is_never_overwritten(tone, monkeypatch: pytest
     taken = tone.root / "evals" / "tone" / "2026.11.1"
     taken.mkdir(parents=True)
     (taken / "theirs").write_text("kept")
-    monkeypatch.setattr(freeze_module, "read_versions", lambda _: ())
+    monkeypatch.setattr(freeze_module, "eval_versions", lambda *_: ())
     with pytest.raises(PromptlabelError, match="run this again"):
         freeze(tone.workspace, tone.task, now=NOW)
     assert list(files(taken)) == ["theirs"]

@@ -1,0 +1,1 @@
+DELETE FROM review_leases WHERE trace_id IN (SELECT trace_id FROM leaving)

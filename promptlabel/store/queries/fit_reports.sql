@@ -1,0 +1,1 @@
+SELECT task, report FROM fits

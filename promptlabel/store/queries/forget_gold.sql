@@ -1,0 +1,1 @@
+DELETE FROM gold WHERE trace_id IN (SELECT trace_id FROM leaving)

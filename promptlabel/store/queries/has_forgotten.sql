@@ -1,0 +1,1 @@
+SELECT count(*) FROM forgettings WHERE NOT remembered

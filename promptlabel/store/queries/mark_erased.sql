@@ -1,0 +1,1 @@
+UPDATE forgettings SET erased = TRUE WHERE key = $1::UUID

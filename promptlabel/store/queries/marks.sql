@@ -1,0 +1,1 @@
+SELECT mark FROM forgotten WHERE forgetting = $key::UUID ORDER BY mark

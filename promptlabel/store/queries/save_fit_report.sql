@@ -1,0 +1,1 @@
+UPDATE fits SET report = $2 WHERE task = $1

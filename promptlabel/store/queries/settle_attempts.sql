@@ -1,0 +1,4 @@
+UPDATE attempts SET request = NULL
+WHERE request IN (
+    SELECT request FROM cast_votes
+    WHERE place IN (SELECT md5_number_lower(trace_id) FROM leaving) AND trace_id IN (SELECT trace_id FROM leaving))

@@ -1,0 +1,1 @@
+CREATE OR REPLACE TEMP TABLE arriving_marks (mark UUID)

@@ -1,0 +1,1 @@
+CREATE OR REPLACE TEMP TABLE leaving (trace_id VARCHAR)
