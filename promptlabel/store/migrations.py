@@ -116,6 +116,16 @@ def m007_events_without_index(connection: Connection) -> None:
     """)
 
 
+def m009_deeds(connection: Connection) -> None:
+    """What people did, each entry with the seal over it and those before."""
+    connection.execute("""
+        CREATE TABLE deeds (
+            entry BIGINT NOT NULL, timestamp TIMESTAMP NOT NULL, person VARCHAR NOT NULL, via VARCHAR NOT NULL,
+            host VARCHAR NOT NULL, verb VARCHAR NOT NULL, task VARCHAR, outcome VARCHAR NOT NULL,
+            details VARCHAR NOT NULL, seal VARCHAR NOT NULL, batch INTEGER NOT NULL)
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_traces,
     m002_votes,
@@ -124,6 +134,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m005_results,
     m006_ledger,
     m007_events_without_index,
+    m009_deeds,
 )
 
 

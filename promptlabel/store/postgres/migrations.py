@@ -135,6 +135,16 @@ def m007_processes(connection: Connection) -> None:
     """)
 
 
+def m009_deeds(connection: Connection) -> None:
+    """What people did, each entry with the seal over it and those before."""
+    connection.execute("""
+        CREATE TABLE deeds (
+            entry BIGINT PRIMARY KEY, timestamp TIMESTAMP NOT NULL, person TEXT NOT NULL, via TEXT NOT NULL,
+            host TEXT NOT NULL, verb TEXT NOT NULL, task TEXT, outcome TEXT NOT NULL, details TEXT NOT NULL,
+            seal TEXT NOT NULL, batch BIGINT NOT NULL)
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_places,
     m002_traces,
@@ -143,6 +153,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m005_people,
     m006_results,
     m007_processes,
+    m009_deeds,
 )
 
 
