@@ -232,7 +232,11 @@ class Settings(StrictModel):
             InputError: with the nearest name, where `people` has no such one; `key` says where the name was given.
         """
         if name not in self.people:
-            fail(Fault(f"'{name}' is not among `people`{nearest(name, self.people)}", CONFIGURATION_FILE, key=key))
+            fail(
+                Fault(
+                    f"'{name}' is not among `people`{nearest(name, self.people)}", CONFIGURATION_FILE, key=key
+                )
+            )
         return Person(name, frozenset(self.people[name]))
 
 

@@ -22,7 +22,9 @@ deeds = st.builds(
     verb=st.sampled_from(["freeze", "export", "sign in"]),
     task=st.none() | st.text(max_size=8),
     outcome=st.sampled_from(["done", "refused", "failed: StoreError"]),
-    details=st.dictionaries(st.text(max_size=4), st.integers(-(2**31), 2**31) | st.text(max_size=4), max_size=3),
+    details=st.dictionaries(
+        st.text(max_size=4), st.integers(-(2**31), 2**31) | st.text(max_size=4), max_size=3
+    ),
 )
 
 

@@ -104,7 +104,13 @@ def voted(store: Store, task: str = TASK) -> dict[str, object]:
 
 
 def a_deed(number: int, **fields: object) -> Deed:
-    plain = {"at": START + timedelta(seconds=number), "person": "ann\0a", "via": "cli", "host": "root@here", "verb": "freeze"}
+    plain = {
+        "at": START + timedelta(seconds=number),
+        "person": "ann\0a",
+        "via": "cli",
+        "host": "root@here",
+        "verb": "freeze",
+    }
     return Deed(**{**plain, **fields})  # type: ignore[arg-type]
 
 

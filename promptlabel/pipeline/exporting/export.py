@@ -21,7 +21,9 @@ from promptlabel.pipeline.exporting.training_checks import Checks
 from promptlabel.pipeline.exporting.training_export import TrainingExport, refused_path
 from promptlabel.pipeline.exporting.training_survey import Reweighting
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
+from promptlabel.pipeline.recording import recorded
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import JsonValue
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
@@ -107,6 +109,11 @@ class ExportReport:
     reweighted: tuple[Reweighting, ...] = ()
 
 
+def _told(report: ExportReport) -> dict[str, JsonValue]:
+    return {"kind": report.kind, "file": report.path, "rows": report.rows, "refused": len(report.refused)}
+
+
+@recorded("export", _told)
 def export(
     workspace: Workspace,
     kind: str,

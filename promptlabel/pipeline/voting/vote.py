@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
+from promptlabel.pipeline.recording import notice_settings
 from promptlabel.pipeline.voting.asking import Asking, all_askings, by_model, interleaved, wanted
 from promptlabel.pipeline.voting.batch_log import BatchLog
 from promptlabel.pipeline.voting.batching import Batching, BatchRun
@@ -69,6 +70,7 @@ def vote(
     """
     started = time.monotonic()
     require_rules(workspace.tasks, rules)
+    notice_settings(workspace)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
     counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress(), batching or Batching()))
