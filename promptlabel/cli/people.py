@@ -37,6 +37,13 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
 )
+@click.option(
+    "--trusted-header",
+    "header",
+    metavar="HEADER",
+    help="Where that proxy says who sends a request, such as X-Forwarded-User; it proves itself by"
+    " PROMPTLABEL_PROXY_SECRET (default: `review.trusted_header`).",
+)
 @on_votes
 def review(
     port: int,
@@ -44,6 +51,7 @@ def review(
     reviewers: int | None,
     invited: tuple[str, ...],
     name: str | None,
+    header: str | None,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -53,8 +61,9 @@ def review(
     from promptlabel.web.serving import serve
 
     with open_workspace(project, tasks) as workspace:
-        settings = workspace.project.settings.review
-        chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
+        asked = {"reviewers": reviewers, "trusted_header": header}
+        given = {key: value for key, value in asked.items() if value is not None}
+        chosen = workspace.project.settings.review.model_copy(update=given)
         serve(
             workspace,
             port=port,
@@ -90,7 +99,7 @@ def history(
     from promptlabel.pipeline.workspace import open_project
 
     with open_project(project) as workspace:
-        found = history(workspace, Wanted(person, verb, since(moment)), most=most, seal=seal)
+        found = history(workspace.store, Wanted(person, verb, since(moment)), most=most, seal=seal)
     show("history", found, as_json)
     sys.exit(found.exit_code)
 

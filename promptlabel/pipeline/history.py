@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from promptlabel.deeds import Deed, Entry, first_broken
-from promptlabel.pipeline.workspace import Workspace
+from promptlabel.store.contract import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,9 @@ class HistoryReport:
         return 1 if self.first_broken is not None or self.holds is False else 0
 
 
-def history(
-    workspace: Workspace, wanted: Wanted = Wanted(), *, most: int, seal: str | None = None
-) -> HistoryReport:
+def history(store: Store, wanted: Wanted = Wanted(), *, most: int, seal: str | None = None) -> HistoryReport:
     """The latest `most` deeds that are wanted, oldest first; the whole chain is recomputed."""
-    entries = list(workspace.store.deeds())
+    entries = list(store.deeds())
     matching = [entry for entry in entries if entry.deed in wanted]
     broken = first_broken(entries)
     return HistoryReport(

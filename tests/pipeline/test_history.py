@@ -67,12 +67,12 @@ def in_sql(root: Path, statement: str) -> None:
 
 def test_the_latest_that_are_wanted_are_told(workspace: Workspace) -> None:
     fill(workspace)
-    found = history(workspace, most=2)
+    found = history(workspace.store, most=2)
     assert [entry["number"] for entry in found.entries] == [5, 6]
     assert (found.matching, found.total, found.exit_code) == (6, 6, 0)
-    mine = history(workspace, Wanted(person="anna", since=START + timedelta(days=2)), most=9)
+    mine = history(workspace.store, Wanted(person="anna", since=START + timedelta(days=2)), most=9)
     assert [entry["details"] for entry in mine.entries] == [{"cases": 3}, {"cases": 5}]
-    assert not history(workspace, Wanted(verb="export"), most=9).entries
+    assert not history(workspace.store, Wanted(verb="export"), most=9).entries
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,18 @@ def test_an_entry_changed_in_the_database_is_named(root: Path, tampering: str, b
         fill(workspace)
     in_sql(root, tampering)
     with open_project(root) as workspace:
-        found = history(workspace, most=50)
+        found = history(workspace.store, most=50)
     assert (found.first_broken, found.exit_code) == (broken, 1)
 
 
 def test_a_seal_kept_elsewhere_gives_away_that_the_end_was_cut_off(root: Path) -> None:
     with open_project(root) as workspace:
         fill(workspace)
-        seal = history(workspace, most=1).seal
-        assert history(workspace, most=1, seal=seal).holds is True
+        seal = history(workspace.store, most=1).seal
+        assert history(workspace.store, most=1, seal=seal).holds is True
     in_sql(root, "DELETE FROM deeds WHERE entry = 6")
     with open_project(root) as workspace:
-        found = history(workspace, most=1, seal=seal)
+        found = history(workspace.store, most=1, seal=seal)
     assert (found.first_broken, found.holds, found.exit_code) == (None, False, 1)
 
 
@@ -122,13 +122,10 @@ def test_settings_that_changed_are_seen_by_key_and_not_by_value(root: Path, work
     notice_settings(workspace)
     notice_settings(workspace)
     assert list(workspace.store.deeds()) == []
-    changed = workspace.project.settings.model_copy(
-        update={"budget": {"usd": 7.5}, "people": {"anna": ("expert",)}}
-    )
+    store = workspace.project.settings.store
+    changed = Settings.model_validate({"store": store, "budget": {"usd": 7.5}, "people": {"anna": "expert"}})
     project = load_project(root)
-    notice_settings(
-        Workspace(type(project)(root, Settings.model_validate(changed.model_dump())), workspace.store)
-    )
+    notice_settings(Workspace(type(project)(root, changed), workspace.store))
     (entry,) = workspace.store.deeds()
     assert entry.deed.verb == "see settings changed"
     assert entry.deed.details == {"keys": ["budget.usd", "people.anna"]}

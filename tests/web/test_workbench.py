@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from app_server import served_here
 
+from promptlabel.people import clean_name
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.records import Trace
-from promptlabel.web.sessions import clean_name
 from promptlabel.web.workbench import _WRITER, workbench_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
