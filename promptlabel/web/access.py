@@ -73,7 +73,9 @@ class TrustedProxy:
             raise StrangerError("the proxy did not say who you are", ", ".join(named))
         name = _text(named[0])
         if name not in self.people:
-            raise StrangerError(f"{name} is not among the people of this project: ask its maintainer", name)
+            raise StrangerError(
+                f"nobody named {name} is among the people of this project: ask its maintainer", name
+            )
         return Person(name, frozenset(self.people[name]))
 
 
