@@ -37,6 +37,22 @@ as_option = click.option(
     callback=_works_as,
     help="Who you are, for the history (default: PROMPTLABEL_PERSON, or the system's user).",
 )
+
+
+def _logs_to(context: click.Context, option: click.Parameter, path: str | None) -> None:  # noqa: ARG001
+    if path:
+        os.environ["PROMPTLABEL_LOG"] = f"json:{path}"  # for whatever processes follow
+
+
+log_option = click.option(
+    "--log-json",
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    expose_value=False,
+    callback=_logs_to,
+    help="A JSON line an event, to FILE or stderr (default: PROMPTLABEL_LOG).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
 batch_option = click.option(

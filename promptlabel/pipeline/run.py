@@ -17,6 +17,7 @@ from promptlabel.pipeline.exporting.export import export
 from promptlabel.pipeline.fitting.fit import FitReport, fit, restore_fit, stored_fit
 from promptlabel.pipeline.reporting.report import report
 from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
+from promptlabel.pipeline.run_log import logged
 from promptlabel.pipeline.voting.progress import Progress
 from promptlabel.pipeline.voting.vote import VoteReport, vote
 from promptlabel.pipeline.workspace import Workspace, open_workspace
@@ -67,6 +68,11 @@ class RunReport:
         return 1 if self.stopped else self.vote.exit_code
 
 
+def _told(report: RunReport) -> Mapping[str, object]:
+    return {"stopped": report.stopped, "written": report.written}
+
+
+@logged("run", _told)
 def run(root: Path, tasks: Sequence[str], *, wishes: Wishes = Wishes(), progress: Progress) -> RunReport:
     """The results of the steps; a vote that stopped early still leads to a fit and a queue of what is there.
 
