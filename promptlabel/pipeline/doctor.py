@@ -10,8 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from promptlabel.deeds import first_broken
 from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
 from promptlabel.settings import Project, load_project
+from promptlabel.store.contract import Store
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.opening import open_store, store_files
 from promptlabel.store.salvaging import salvage
@@ -117,7 +119,7 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
     try:
         files = store_files(project)
         if files is None:
-            yield _shared(project)
+            yield from _shared(project)
             return
         path, journal = files
         if not path.exists() and not journal.exists():
@@ -132,7 +134,7 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
         yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
 
 
-def _shared(project: Project) -> Check:
+def _shared(project: Project) -> Iterator[Check]:
     """Whether the shared store opens; its soundness is PostgreSQL's business."""
     from promptlabel.store.postgres.postgres_store import PostgresStore
 
@@ -141,14 +143,24 @@ def _shared(project: Project) -> Check:
             raise TypeError("a shared store is a PostgresStore")
         put_back = f"{store.recovered} journal entries put back on opening"
         detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
-    return Check("store", ok=True, detail=detail)
+        history = _history(store)
+    yield Check("store", ok=True, detail=detail)
+    yield history
 
 
 def _verified(path: Path, journal: Path) -> Iterator[Check]:
     with DuckDBStore(path, journal) as store:
-        found = store.verify()
+        found, history = store.verify(), _history(store)
     yield Check("store", ok=True, detail=f"opens; {store.recovered} journal entries put back on opening")
     yield from _findings(found)
+    yield history
+
+
+def _history(store: Store) -> Check:
+    broken = first_broken(store.deeds())
+    detail = f"changed at entry {broken.number}" if broken else "every entry follows from those before it"
+    remedy = "compare with a backup: `promptlabel history` shows the entries" if broken else None
+    return Check("history", ok=broken is None, detail=detail, remedy=remedy)
 
 
 def _repaired(path: Path, journal: Path) -> Iterator[Check]:
@@ -188,9 +200,10 @@ def _counts(rows: Mapping[str, int]) -> str:
 
 
 def _lost(rows: Mapping[str, int]) -> Check:
-    ingested = ", ".join(table for table in rows if table != "votes")
+    ingested = ", ".join(table for table in rows if table not in ("votes", "deeds"))
     steps = [f"ingest the files with these {ingested} again"] if ingested else []
     steps += ["run `promptlabel vote` for the votes of code rules"] if "votes" in rows else []
+    steps += ["take the history from a backup, if there is one"] if "deeds" in rows else []
     return Check(
         "lost commits", ok=False, detail=f"lost: {_counts(rows)}", remedy=f"{', '.join(steps)}; {_SETTLE}"
     )

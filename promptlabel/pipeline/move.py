@@ -40,7 +40,7 @@ def move(root: Path, target: str) -> MoveReport:
         PromptlabelError: if the two differ afterwards; the configuration then still names the old one.
     """
     project = load_project(root)
-    source = project.settings.store
+    source, actor = project.settings.store, at_the_prompt(project.settings)
     _require_new(project, target)
     with open_home(source, project) as old, open_home(target, project) as new:
         before, there = fingerprints(cast("Movable", old)), fingerprints(cast("Movable", new))
@@ -52,7 +52,7 @@ def move(root: Path, target: str) -> MoveReport:
             new.repair()  # its journal hears of the paid votes, so that it could be rebuilt from it
         after = fingerprints(cast("Movable", new))
         _require_equal(before, after)
-        record(new, at_the_prompt(project.settings), "move", details=_told(old, new, after))
+        record(new, actor, "move", details=_told(old, new, after))
     _name_in_configuration(project, target)
     return MoveReport(source, target, after)
 

@@ -58,6 +58,8 @@ def serve(
         InputError: when the address cannot be had; for a name that is none, or not among `people`; where a proxy is
             to say who comes, and `people` or the secret shared with it is missing.
     """
+    actor = at_the_prompt(workspace.project.settings)
+    notice_settings(workspace, actor)
     review = review or workspace.project.settings.review
     admission = admission_of(workspace, review)
     names = _invited(workspace, admission, invited, reviewer)
@@ -76,7 +78,8 @@ def serve(
     def ready(local: str) -> None:
         address = f"https://{name}{app.state.path}" if name else local
         base = address.removesuffix(app.state.path)
-        _record(workspace, "start the review", address=base, people=len(admission.people))
+        started: dict[str, JsonValue] = {"address": base, "people": len(admission.people)}
+        record(workspace.store, actor, "start the review", details=started)
         invitations = {name: f"{base}/join/{token}" for name, token in links.items()}
         announce(address, invitations, as_json=as_json, sentence=_sentence(admission))
 
@@ -87,7 +90,7 @@ def serve(
         refresher,
     ):
         run_server(app, ready, port=port, host=host)
-        _record(workspace, "stop the review")
+        record(workspace.store, actor, "stop the review")
 
 
 def admission_of(workspace: Workspace, review: Review) -> Admission:
@@ -114,12 +117,6 @@ def _invited(
         settings.person(reviewer, "--reviewer")
     named = [settings.person(name, "--invite").name for name in invited]
     return [] if admission.proxy else named or list(admission.people)
-
-
-def _record(workspace: Workspace, verb: str, **details: JsonValue) -> None:
-    actor = at_the_prompt(workspace.project.settings)
-    notice_settings(workspace, actor)
-    record(workspace.store, actor, verb, details=details)
 
 
 def _sentence(admission: Admission) -> str | None:

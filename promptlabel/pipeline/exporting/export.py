@@ -110,7 +110,8 @@ class ExportReport:
 
 
 def _told(report: ExportReport) -> dict[str, JsonValue]:
-    return {"kind": report.kind, "file": report.path, "rows": report.rows, "refused": len(report.refused)}
+    refused = {"refused": len(report.refused)} if report.refused else {}
+    return {"kind": report.kind, "file": report.path, "rows": report.rows, **refused}
 
 
 @recorded("export", _told)
