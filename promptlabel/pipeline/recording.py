@@ -66,8 +66,20 @@ def record(
     clock: Clock = _now,
 ) -> None:
     """Nothing; the deed is in the history, durably."""
-    deed = Deed(clock(), actor.person, actor.via, actor.host, verb, task, outcome, details or {})
-    store.add_deed(deed)
+    store.add_deed(deed_of(actor, verb, task=task, outcome=outcome, details=details, clock=clock))
+
+
+def deed_of(
+    actor: Actor,
+    verb: str,
+    *,
+    task: str | None = None,
+    outcome: str = DONE,
+    details: Mapping[str, JsonValue] | None = None,
+    clock: Clock = _now,
+) -> Deed:
+    """What the actor does now, to be recorded."""
+    return Deed(clock(), actor.person, actor.via, actor.host, verb, task, outcome, details or {})
 
 
 @contextmanager

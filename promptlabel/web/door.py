@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Final, TypeAlias
 
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -13,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from promptlabel.deeds import DONE, REFUSED
+from promptlabel.deeds import DONE, REFUSED, Deed
+from promptlabel.errors import StoreHeldError
 from promptlabel.people import RIGHTS, Person, Right
-from promptlabel.pipeline.recording import Actor, record
+from promptlabel.pipeline.recording import Actor, deed_of
 from promptlabel.records import JsonValue
 from promptlabel.store.contract import Store
 from promptlabel.web.access import Access, StrangerError
@@ -55,6 +57,8 @@ class VisitorBook:
         self._seen: set[tuple[str, str]] = set()
         self._refused: dict[tuple[str, ...], datetime] = {}
         self._left_out: Counter[tuple[str, ...]] = Counter()
+        self._waiting: deque[Deed] = deque()
+        self._writing = Lock()
 
     async def write(
         self,
@@ -68,12 +72,25 @@ class VisitorBook:
     ) -> None:
         """Nothing; that somebody of this name did this is in the history."""
         actor = Actor(name, "page", _host(request))
+        self._waiting.append(
+            deed_of(actor, verb, task=task, outcome=outcome, details=details, clock=self._clock)
+        )
+        with suppress(
+            StoreHeldError
+        ):  # another verb has the embedded store: it is written with what comes next
+            await run_in_threadpool(self.finish)
 
-        def written() -> None:
-            with self._opened() as store:
-                record(store, actor, verb, task=task, outcome=outcome, details=details, clock=self._clock)
+    def finish(self) -> None:
+        """Nothing; whatever waited for the store is in the history.
 
-        await run_in_threadpool(written)
+        Raises:
+            StoreHeldError: while another process has the store; it waits still.
+        """
+        with self._writing:
+            while self._waiting:
+                with self._opened() as store:
+                    store.add_deed(self._waiting[0])
+                self._waiting.popleft()
 
     async def came(self, request: Request, person: Person) -> None:
         """Nothing; that the person came from there is in the history once, while this server runs."""

@@ -169,6 +169,7 @@ class _Pages:
     async def join(self, request: Request) -> Response:
         wanted = await _parsed(JoinRequest, request)
         if not self.sessions.admits(wanted.token) and not self._may_rename(request):
+            await self.door.book.turned_away(request, "", _WRONG_ADDRESS)
             return refused(403, "open the address that promptlabel printed")
         name = clean_name(wanted.name)
         if name is None:

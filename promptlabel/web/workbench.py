@@ -93,16 +93,17 @@ def workbench_app(
     with opened() as workspace:
         sessions = Sessions.open(workspace.store)
     writer = _Writer(sessions, at_the_prompt(project.settings).person)
+    book = VisitorBook(lambda: _store(opened))
     app = Starlette(
         routes=[
             Route("/join/{token}", writer.join),
-            *workbench_routes(Bench(project, opened), Door(writer, VisitorBook(lambda: _store(opened))), "/"),
+            *workbench_routes(Bench(project, opened), Door(writer, book), "/"),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Protection, hosts=tuple(hosts))],
         exception_handlers=HANDLERS | WORKBENCH_HANDLERS,
     )
-    app.state.token, app.state.path = sessions.token, f"/join/{sessions.token}"
+    app.state.token, app.state.path, app.state.book = sessions.token, f"/join/{sessions.token}", book
     return app
 
 
@@ -140,6 +141,7 @@ def serve_workbench(root: Path, *, port: int = 8712, as_json: bool = False) -> N
     app = workbench_app(load_project(root), lambda: open_project(root))
     with models_kept():
         run_server(app, lambda address: announce(address, as_json=as_json, sentence=_READY), port=port)
+    app.state.book.finish()
 
 
 class _Writer:

@@ -193,3 +193,33 @@ def test_the_history_page_tells_it_and_escapes_it(client: Any, workspace: Worksp
     assert "<script>x" not in text
     assert "&lt;script&gt;x" in text
     assert list(workspace.store.deeds())[-1].seal in text
+
+
+def test_guessed_addresses_are_written_down_without_the_guess(
+    workspace: Workspace, browser: Callable[[Starlette], Any]
+) -> None:
+    client = browser(review_app(workspace.store, workspace.tasks, admission=Admission(SETTINGS.people)))
+    assert client.get("/join/guessed-token").status_code == 403
+    assert client.post("/join", json={"name": "max", "token": "guessed-token"}).status_code == 403
+    (refused,) = deeds(workspace)
+    assert (refused.person, refused.outcome, refused.details["path"]) == ("", "refused", "/join")
+    assert "guessed" not in str(refused)
+
+
+def test_each_address_lets_one_person_in_with_their_role(
+    workspace: Workspace, browser: Callable[[Starlette], Any]
+) -> None:
+    app = review_app(workspace.store, workspace.tasks, admission=Admission(SETTINGS.people))
+    rita, max_ = browser(app), browser(app)
+    for client, name in ((rita, "rita"), (max_, "max")):
+        address = f"/join/{app.state.sessions.invite(name)}"
+        assert client.get(address).status_code == 303
+        assert browser(app).get(address).status_code == 403, "it works once"
+    assert rita.get("/tasks/quality").status_code == max_.get("/history").status_code == 200
+    assert rita.get("/history").status_code == 403
+    assert rita.post("/join", json={"name": "max"}).status_code == 403, "nobody takes another's name"
+    assert rita.post("/invite", json={"name": "eve"}).status_code == 403
+    assert "/join/" in max_.post("/invite", json={"name": "eve"}).json()["address"]
+    unknown = max_.post("/invite", json={"name": "evee"})
+    assert (unknown.status_code, "did you mean 'eve'" in unknown.json()["error"]) == (422, True)
+    assert max_.get("/workbench").status_code == 404, "without a bench there is none"
