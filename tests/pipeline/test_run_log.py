@@ -100,12 +100,19 @@ def test_every_line_is_of_the_run_and_its_shards_add_up(tmp_path: Path, executor
     assert CANARY not in log.read_text()
 
 
-def test_shards_of_a_shared_store_carry_the_run_to_its_workers(tmp_path: Path, postgres: Any) -> None:
-    root = project_of(tmp_path, "pool", f'store: "{postgres.new_schema()}"\n')
+@pytest.mark.parametrize("executor", ["pool", pytest.param("ray", marks=pytest.mark.slow)])
+def test_shards_of_a_shared_store_carry_the_run_to_its_workers(
+    tmp_path: Path, postgres: Any, executor: str
+) -> None:
+    if executor == "ray":
+        pytest.importorskip("ray", reason="needs the ray extra")
+    root = project_of(tmp_path, executor, f'store: "{postgres.new_schema()}"\n')
     report, _ = run_(root, "vote", **{LOG: f"json:{tmp_path / 'log'}"})
     lines = lines_of((tmp_path / "log").read_text())
-    shards = ended(lines, "shard.end")
+    shards = [line for line in ended(lines, "shard.end") if "even" in line["rules"]]
     assert sorted(line["shard"] for line in shards) == ["1/3", "2/3", "3/3"]
+    asked = [line for line in ended(lines, "shard.end") if line["rules"] == ["asks"]]
+    assert sum(sum(line["counts"].values()) for line in asked) == (12 if executor == "ray" else 0)
     assert {line["run_id"] for line in lines} == {report["run_id"]}
     assert CANARY not in (tmp_path / "log").read_text()
 

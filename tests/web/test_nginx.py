@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -59,8 +60,11 @@ def page(tmp_path: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def in_front_of(port: int, configuration: Path, folder: Path, **files: Path) -> Iterator[httpx.Client]:
-    """A browser that reaches the server of that port through nginx, which finds the named files where they are."""
+def in_front_of(port: int, configuration: Path, folder: Path, **moved: object) -> Iterator[httpx.Client]:
+    """A browser that reaches the server of that port through nginx.
+
+    `moved` has files named in the configuration, and where they are, or the port of whoever signs people in.
+    """
     certificate = [str(folder / name) for name in ("pem", "key")]
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={NAME}",
@@ -72,7 +76,8 @@ def in_front_of(port: int, configuration: Path, folder: Path, **files: Path) -> 
     text = text.replace("http://127.0.0.1:8711", f"http://127.0.0.1:{port}")
     for ending, path in zip(("pem", "key"), certificate, strict=True):
         text = text.replace(f"/etc/ssl/{NAME}.{ending}", path)
-    for name, file in files.items():
+    text = text.replace("http://127.0.0.1:4180", f"http://127.0.0.1:{moved.pop('signing_in', 4180)}")
+    for name, file in moved.items():
         text = text.replace(f"/etc/nginx/promptlabel{name}", str(file))
     folders = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -234,3 +239,41 @@ def test_two_people_have_their_own_roles_and_nobody_can_pretend(
         ("mallory", "open a page", "refused"), ("max", "open a page", "refused"),
     ):  # fmt: skip
         assert expected in told
+
+
+class SigningIn(BaseHTTPRequestHandler):
+    """What oauth2-proxy answers nginx: who the cookie is of, or 401."""
+
+    def do_GET(self) -> None:
+        known = {"session=1": "rita", "session=2": "max"}
+        name = known.get(self.headers.get("Cookie", ""))
+        self.send_response(202 if name else 401)
+        if name:
+            self.send_header("X-Auth-Request-User", name)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing."""
+
+
+def test_single_sign_on_says_who_comes(served: str, tmp_path: Path) -> None:
+    proof = tmp_path / "proof.conf"
+    proof.write_text(f'proxy_set_header X-Promptlabel-Proxy "{KEY}";\n')
+    port = int(served.rpartition(":")[2])
+    with ThreadingHTTPServer(("127.0.0.1", 0), SigningIn) as signing_in:
+        threading.Thread(target=signing_in.serve_forever, daemon=True).start()
+        moved = {"-proof.conf": proof, "signing_in": signing_in.server_port}
+        with in_front_of(port, CONFIGURATION.with_name("nginx-sso.conf"), tmp_path, **moved) as browser:
+            away = browser.get("/tasks/quality", headers={"X-Forwarded-User": "max"})
+            assert away.status_code == 302
+            assert "/oauth2/sign_in?rd=https://labels.example.com" in away.headers["location"]
+            rita, max_ = {"Cookie": "session=1"}, {"Cookie": "session=2"}
+            assert "<summary>rita</summary>" in browser.get("/tasks/quality", headers=rita).text
+            pretending = {**rita, "X-Forwarded-User": "max", "X-Auth-Request-User": "max"}
+            assert browser.get("/history", headers=pretending).status_code == 403
+            assert browser.get("/history", headers=max_).status_code == 200
+            items = {"count": 1, "have": [], "tab": "t"}
+            given = browser.post("/api/tasks/quality/next", headers=rita, json=items)
+            assert "trace-00001" in given.text
+        signing_in.shutdown()

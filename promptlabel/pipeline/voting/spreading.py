@@ -21,6 +21,7 @@ from promptlabel.llm.treasury import GrantedAccount, Request, Treasury, Verdict
 from promptlabel.pipeline.run_log import Run, shard, this_run
 from promptlabel.pipeline.voting.accounts import open_account, remember_in_flight
 from promptlabel.pipeline.voting.asking import Asking, all_askings, by_model, interleaved, wanted
+from promptlabel.pipeline.voting.coding import names_of
 from promptlabel.pipeline.voting.executors import Given, once_more, ray_of, result_of
 from promptlabel.pipeline.voting.loop import run_on_loop
 from promptlabel.pipeline.voting.progress import Progress
@@ -178,7 +179,9 @@ class Asker:
     def ask(self, part: Part) -> Asked:
         """What came of the part; done again after a death, it asks only for what is still missing."""
         with (
-            shard(self._spread.run, f"{part.number + 1}/{part.of}") as told,
+            shard(
+                self._spread.run, f"{part.number + 1}/{part.of}", rules=names_of(self._spread.rules)
+            ) as told,
             open_workspace(self._spread.root, self._spread.tasks, since=self._spread.since) as whole,
         ):
             workspace = _with_a_share(whole, self._spread.actors)
