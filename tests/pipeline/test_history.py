@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_a_seal_kept_elsewhere_gives_away_that_the_end_was_cut_off(root: Path) -
     with open_project(root) as workspace:
         found = history(workspace.store, most=1, seal=seal)
     assert (found.first_broken, found.holds, found.exit_code) == (None, False, 1)
+
+
+def test_processes_that_share_a_store_make_one_chain(tmp_path: Path, postgres: Server) -> None:
+    (tmp_path / "promptlabel.yaml").write_text(f'store: "{postgres.new_schema()}"\n')
+    with open_project(tmp_path) as one, open_project(tmp_path) as two:
+        threads = [threading.Thread(target=fill, args=(workspace, 30)) for workspace in (one, two)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = history(one.store, most=100)
+    assert (found.total, found.first_broken) == (60, None)
+    assert [entry["number"] for entry in found.entries] == list(range(1, 61))
 
 
 def test_a_block_is_recorded_when_it_ends_whichever_way(workspace: Workspace) -> None:
