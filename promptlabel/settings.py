@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from promptlabel.errors import Fault, InputError
+from promptlabel.errors import Fault, InputError, fail, nearest
+from promptlabel.people import ROLES, Person, Role, clean_name
 from promptlabel.records import Decode, digest
 from promptlabel.strict_yaml import StrictModel, faults_of, load_yaml, read_text
 
@@ -126,12 +127,14 @@ class Review(StrictModel):
         share: of the traces that have so many.
         probes: share of decisions that are about traces whose label is known, mixed in unmarked.
         suggestions: share of decisions after which a wrong suggestion is shown on purpose, on such traces.
+        trusted_header: the header in which a proxy that proves itself says who sends a request.
     """
 
     reviewers: int = Field(default=1, ge=1, le=10)
     share: float = Field(default=1.0, gt=0, le=1, strict=False)
     probes: float = Field(default=0.0, ge=0, le=0.5, strict=False)
     suggestions: float = Field(default=0.0, ge=0, le=0.5, strict=False)
+    trusted_header: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9-]*$")
 
     @model_validator(mode="after")
     def _probed(self) -> Review:
@@ -178,6 +181,29 @@ class Training(StrictModel):
     most: int | None = Field(default=None, ge=1)
 
 
+def _is_printable(name: str) -> str:
+    if clean_name(name) != name:
+        raise ValueError("a name has 1 to 64 printable characters and no blanks around it")
+    return name
+
+
+def _known_roles(given: object) -> object:
+    roles = (given,) if isinstance(given, str) else given
+    if not isinstance(roles, list | tuple) or not roles:
+        raise ValueError(f"a person has a role, or a list of them: {', '.join(ROLES)}")
+    for role in roles:
+        if role not in ROLES:
+            raise ValueError(f"there is no role '{role}'{nearest(str(role), ROLES)}")
+    return tuple(roles)
+
+
+PersonName = Annotated[str, AfterValidator(_is_printable)]
+Roles = Annotated[
+    tuple[Role, ...],
+    BeforeValidator(_known_roles, json_schema_input_type=Role | Annotated[list[Role], Field(min_length=1)]),
+]
+
+
 class Settings(StrictModel):
     """A parsed `promptlabel.yaml`; `retention` is how long traces are kept, in days or weeks."""
 
@@ -192,6 +218,7 @@ class Settings(StrictModel):
     engine: Engine = Engine()
     training: Training = Training()
     retention: str | None = None
+    people: dict[PersonName, Roles] = Field(default_factory=dict)
 
     @field_validator("retention")
     @classmethod
@@ -201,6 +228,26 @@ class Settings(StrictModel):
                 f"write how long traces are kept in days or weeks, such as 400d or 52w, not '{kept}'"
             )
         return kept
+
+    @model_validator(mode="after")
+    def _knows_whom_a_proxy_names(self) -> Settings:
+        if self.review.trusted_header and not self.people:
+            raise ValueError("`review.trusted_header` needs `people`: names, and the roles of each")
+        return self
+
+    def person(self, name: str, key: str) -> Person:
+        """The person of that name.
+
+        Raises:
+            InputError: with the nearest name, where `people` has no such one; `key` says where the name was given.
+        """
+        if name not in self.people:
+            fail(
+                Fault(
+                    f"'{name}' is not among `people`{nearest(name, self.people)}", CONFIGURATION_FILE, key=key
+                )
+            )
+        return Person(name, frozenset(self.people[name]))
 
 
 @dataclass(frozen=True, slots=True)

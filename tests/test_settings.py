@@ -80,3 +80,45 @@ def test_a_suggestion_needs_a_probe(tmp_path: Path) -> None:
         "review: {reviewers: 2, share: 0.1, probes: 0.05, suggestions: 0.02}\n"
     )
     assert load_project(tmp_path).settings.review.share == 0.1
+
+
+def test_people_have_roles_one_or_several(tmp_path: Path) -> None:
+    text = "people: {anna: [expert, maintainer], ben: reviewer, 'eve@example.com': expert}\n"
+    settings = load_project(project(tmp_path, text)).settings
+    assert settings.people == {
+        "anna": ("expert", "maintainer"),
+        "ben": ("reviewer",),
+        "eve@example.com": ("expert",),
+    }
+    with pytest.raises(InputError, match=r"--invite: 'bne' is not among `people` \(did you mean 'ben'\?\)"):
+        settings.person("bne", "--invite")
+    rights = ("review", "write rules", "adjudicate", "invite", "see history")
+    may = {
+        name: [right for right in rights if settings.person(name, "").may(right)] for name in ("anna", "ben")
+    }
+    assert may == {"anna": list(rights), "ben": ["review"]}
+
+
+def test_every_fault_of_people_is_told_where_it_is(tmp_path: Path) -> None:
+    text = """\
+people:
+  anna: maintaner
+  ben: [reviewer, exprt]
+  cy:
+  dee: []
+  "  f": reviewer
+  gil: {a: 1}
+"""
+    with pytest.raises(InputError) as caught:
+        load_project(project(tmp_path, text))
+    found = {(fault.line, fault.key): fault.message for fault in caught.value.faults}
+    assert found[2, "people.anna"] == "there is no role 'maintaner' (did you mean 'maintainer'?)"
+    assert found[3, "people.ben"] == "there is no role 'exprt' (did you mean 'expert'?)"
+    for line, name in ((4, "cy"), (5, "dee"), (7, "gil")):
+        assert found[line, f"people.{name}"].startswith("a person has a role, or a list of them: expert, ")
+    assert "1 to 64 printable characters" in found[6, "people.  f"]
+
+
+def test_a_trusted_header_needs_people(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`review\.trusted_header` needs `people`"):
+        load_project(project(tmp_path, "review: {trusted_header: X-Forwarded-User}\n"))

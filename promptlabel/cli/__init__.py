@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from promptlabel.cli.evals import audit, certify, freeze, gate, score
-from promptlabel.cli.people import queue, review, reviewers
+from promptlabel.cli.people import history, queue, review, reviewers
 from promptlabel.cli.project import doctor, forget, ingest, init, move, run
 from promptlabel.cli.rules import analyze, check, explain, preview, suggest, workbench
 from promptlabel.cli.training import export, report, simulate
@@ -62,6 +62,7 @@ for _verb in (
     report,
     run,
     doctor,
+    history,
     move,
     forget,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,37 @@ task_option = click.option(
 )
 rule_option = click.option(
     "--rule", "rules", multiple=True, metavar="NAME", help="Only this rule (default: all)."
+)
+
+
+def _works_as(context: click.Context, option: click.Parameter, person: str | None) -> None:  # noqa: ARG001
+    if person:
+        os.environ["PROMPTLABEL_PERSON"] = person  # for whatever processes follow
+
+
+as_option = click.option(
+    "--as",
+    "works_as",
+    metavar="NAME",
+    expose_value=False,
+    callback=_works_as,
+    help="Who you are, for the history (default: PROMPTLABEL_PERSON, or the system's user).",
+)
+
+
+def _logs_to(context: click.Context, option: click.Parameter, path: str | None) -> None:  # noqa: ARG001
+    if path:
+        os.environ["PROMPTLABEL_LOG"] = f"json:{path}"  # for whatever processes follow
+
+
+log_option = click.option(
+    "--log-json",
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    expose_value=False,
+    callback=_logs_to,
+    help="A JSON line an event, to FILE or stderr (default: PROMPTLABEL_LOG).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="At most this many traces a rule.")
@@ -72,12 +104,12 @@ EXPORTS = (
 
 def on_votes(command: Command) -> Command:
     """The verb with the options of all that read votes."""
-    return project_option(task_option(json_option(command)))
+    return project_option(task_option(as_option(json_option(command))))
 
 
 def on_project(command: Command) -> Command:
     """The verb with the options of all that need a project."""
-    return project_option(json_option(command))
+    return project_option(as_option(json_option(command)))
 
 
 def show(verb: str, result: object, as_json: bool) -> None:

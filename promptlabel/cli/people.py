@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from promptlabel.cli.options import on_votes, show
+from promptlabel.cli.options import on_project, on_votes, show
 
 
 @click.command()
@@ -36,6 +37,13 @@ def queue(project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "--name", metavar="HOST", help="The name under which a TLS proxy on this machine serves the page."
 )
+@click.option(
+    "--trusted-header",
+    "header",
+    metavar="HEADER",
+    help="Where that proxy says who sends a request, such as X-Forwarded-User; it proves itself by"
+    " PROMPTLABEL_PROXY_SECRET (default: `review.trusted_header`).",
+)
 @on_votes
 def review(
     port: int,
@@ -43,6 +51,7 @@ def review(
     reviewers: int | None,
     invited: tuple[str, ...],
     name: str | None,
+    header: str | None,
     project: Path,
     tasks: tuple[str, ...],
     as_json: bool,
@@ -52,8 +61,9 @@ def review(
     from promptlabel.web.serving import serve
 
     with open_workspace(project, tasks) as workspace:
-        settings = workspace.project.settings.review
-        chosen = settings if reviewers is None else settings.model_copy(update={"reviewers": reviewers})
+        asked = {"reviewers": reviewers, "trusted_header": header}
+        given = {key: value for key, value in asked.items() if value is not None}
+        chosen = workspace.project.settings.review.model_copy(update=given)
         serve(
             workspace,
             port=port,
@@ -63,6 +73,35 @@ def review(
             review=chosen,
             as_json=as_json,
         )
+
+
+@click.command()
+@click.option("--person", metavar="NAME", help="Only what this person did.")
+@click.option("--verb", metavar="VERB", help="Only this, such as freeze or 'sign in'.")
+@click.option("--since", "moment", metavar="WHEN", help="Only from then on: 2026-11-01, or 7d, 24h, 30m ago.")
+@click.option(
+    "-n", "most", type=click.IntRange(min=1), default=50, show_default=True, help="The latest so many."
+)
+@click.option("--holds", "seal", metavar="SEAL", help="Fail unless this seal, kept from earlier, is in it.")
+@on_project
+def history(
+    person: str | None,
+    verb: str | None,
+    moment: str | None,
+    most: int,
+    seal: str | None,
+    project: Path,
+    as_json: bool,
+) -> None:
+    """Show who did what, and whether anybody tampered with it."""
+    from promptlabel.pipeline.history import Wanted, history
+    from promptlabel.pipeline.since import since
+    from promptlabel.pipeline.workspace import open_project
+
+    with open_project(project) as workspace:
+        found = history(workspace.store, Wanted(person, verb, since(moment)), most=most, seal=seal)
+    show("history", found, as_json)
+    sys.exit(found.exit_code)
 
 
 @click.command()

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from promptlabel.cli.options import json_option, limit_option, on_project, on_votes, progress_option, show
+from promptlabel.cli.options import (
+    json_option,
+    limit_option,
+    log_option,
+    on_project,
+    on_votes,
+    progress_option,
+    show,
+)
 
 if TYPE_CHECKING:
     from promptlabel.terminal.progress import Way
@@ -102,6 +110,7 @@ def _take_arrivals(folder: Path, take: Callable[[tuple[Path, ...]], None], as_js
 )
 @limit_option
 @progress_option
+@log_option
 @on_votes
 def run(
     moment: str | None,

@@ -14,6 +14,7 @@ from promptlabel.cli.options import (
     batch_option,
     detach_option,
     limit_option,
+    log_option,
     on_votes,
     progress_option,
     rule_option,
@@ -53,6 +54,7 @@ def plan(
 @progress_option
 @batch_option
 @detach_option
+@log_option
 @on_votes
 def vote(
     rules: tuple[str, ...],
@@ -75,6 +77,7 @@ def vote(
 @progress_option
 @batch_option
 @detach_option
+@log_option
 @on_votes
 def retry(
     rules: tuple[str, ...],
@@ -124,6 +127,7 @@ def _ask(
     show_default=True,
     help="The label model; `auto` lets gold decide.",
 )
+@log_option
 @on_votes
 def fit(method: Method, project: Path, tasks: tuple[str, ...], as_json: bool) -> None:
     """Turn votes into a posterior for every trace."""

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from promptlabel.deeds import first_broken
 from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.settings import Project, load_project
@@ -144,9 +145,9 @@ def _shared(project: Project) -> Iterator[Check]:
             raise TypeError("a shared store is a PostgresStore")
         put_back = f"{store.recovered} journal entries put back on opening"
         detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
-        forgotten = tuple(_forgotten(project, store))
+        rest = (_history(store), *_forgotten(project, store))
     yield Check("store", ok=True, detail=detail)
-    yield from forgotten
+    yield from rest
 
 
 def _forgotten(project: Project, store: Store) -> Iterator[Check]:
@@ -172,10 +173,17 @@ def _verified(project: Project, path: Path, journal: Path) -> Iterator[Check]:
     with DuckDBStore(path, journal) as store:
         agree(store, project)
         found = store.verify()
-        forgotten = tuple(_forgotten(project, store))
+        rest = (_history(store), *_forgotten(project, store))
     yield Check("store", ok=True, detail=f"opens; {store.recovered} journal entries put back on opening")
     yield from _findings(found)
-    yield from forgotten
+    yield from rest
+
+
+def _history(store: Store) -> Check:
+    broken = first_broken(store.deeds())
+    detail = f"changed at entry {broken.number}" if broken else "every entry follows from those before it"
+    remedy = "compare with a backup: `promptlabel history` shows the entries" if broken else None
+    return Check("history", ok=broken is None, detail=detail, remedy=remedy)
 
 
 def _repaired(path: Path, journal: Path) -> Iterator[Check]:
@@ -215,9 +223,10 @@ def _counts(rows: Mapping[str, int]) -> str:
 
 
 def _lost(rows: Mapping[str, int]) -> Check:
-    ingested = ", ".join(table for table in rows if table != "votes")
+    ingested = ", ".join(table for table in rows if table not in ("votes", "deeds"))
     steps = [f"ingest the files with these {ingested} again"] if ingested else []
     steps += ["run `promptlabel vote` for the votes of code rules"] if "votes" in rows else []
+    steps += ["take the history from a backup, if there is one"] if "deeds" in rows else []
     return Check(
         "lost commits", ok=False, detail=f"lost: {_counts(rows)}", remedy=f"{', '.join(steps)}; {_SETTLE}"
     )

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from promptlabel.errors import InputError, PromptlabelError
 from promptlabel.pipeline.files import write_bytes
+from promptlabel.pipeline.recording import at_the_prompt, record
+from promptlabel.records import JsonValue
 from promptlabel.settings import CONFIGURATION_FILE, Project, load_project
+from promptlabel.store.contract import Store
 from promptlabel.store.duckdb_store import DuckDBStore
 from promptlabel.store.moving import Movable, Print, carry, fingerprints
 from promptlabel.store.opening import kind_of, open_home
@@ -37,7 +40,7 @@ def move(root: Path, target: str) -> MoveReport:
         PromptlabelError: if the two differ afterwards; the configuration then still names the old one.
     """
     project = load_project(root)
-    source = project.settings.store
+    source, actor = project.settings.store, at_the_prompt(project.settings)
     _require_new(project, target)
     with open_home(source, project) as old, open_home(target, project) as new:
         before, there = fingerprints(cast("Movable", old)), fingerprints(cast("Movable", new))
@@ -48,9 +51,19 @@ def move(root: Path, target: str) -> MoveReport:
         if isinstance(new, DuckDBStore):
             new.repair()  # its journal hears of the paid votes, so that it could be rebuilt from it
         after = fingerprints(cast("Movable", new))
-    _require_equal(before, after)
+        _require_equal(before, after)
+        record(new, actor, "move", details=_told(old, new, after))
     _name_in_configuration(project, target)
     return MoveReport(source, target, after)
+
+
+def _told(old: Store, new: Store, carried: Mapping[str, Print]) -> Mapping[str, JsonValue]:
+    return {"from": _place(old), "to": _place(new), "rows": sum(one.rows for one in carried.values())}
+
+
+def _place(home: Store) -> str:
+    """Where a store is, without the password that its address may hold."""
+    return str(home.path if isinstance(home, DuckDBStore) else cast("Any", home).address)
 
 
 def _require_new(project: Project, target: str) -> None:

@@ -18,6 +18,7 @@ from promptlabel.pipeline.fitting.fit import FitReport, fit, restore_fit, stored
 from promptlabel.pipeline.forgetting.forget import Wish, forget_in, retention_cutoff
 from promptlabel.pipeline.reporting.report import report
 from promptlabel.pipeline.reviewing.queue import QueueReport, build_queue
+from promptlabel.pipeline.run_log import logged
 from promptlabel.pipeline.voting.progress import Progress
 from promptlabel.pipeline.voting.sending import SENDING
 from promptlabel.pipeline.voting.vote import VoteReport, vote
@@ -69,6 +70,11 @@ class RunReport:
         return 1 if self.stopped else self.vote.exit_code
 
 
+def _told(report: RunReport) -> Mapping[str, object]:
+    return {"stopped": report.stopped, "written": report.written}
+
+
+@logged("run", _told)
 def run(root: Path, tasks: Sequence[str], *, wishes: Wishes = Wishes(), progress: Progress) -> RunReport:
     """The results of the steps; a vote that stopped early still leads to a fit and a queue of what is there.
 

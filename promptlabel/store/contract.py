@@ -9,6 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
+from promptlabel.deeds import Deed, Entry
 from promptlabel.records import (
     Answer,
     Attempt,
@@ -297,6 +298,14 @@ class Store(Protocol):
 
     def gold(self, task: str) -> Sequence[Gold]:
         """Labels by people as ingested (not those of the review page, which `reviews` holds)."""
+        ...
+
+    def add_deed(self, deed: Deed) -> Entry:
+        """The deed as it stands in the history, sealed after all that came before; durable when this returns."""
+        ...
+
+    def deeds(self) -> Iterator[Entry]:
+        """All deeds of all homes the project ever had, in order; `first_broken` says whether they are sound."""
         ...
 
     # --- versions and state

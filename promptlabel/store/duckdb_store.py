@@ -81,6 +81,7 @@ class DuckDBStore(Writing):
         save_picks=result_tables.save_picks,
         save_value=result_tables.save_value,
         insert_review=people_tables.insert_review,
+        insert_deed=people_tables.insert_deed,
     )
 
     def __init__(

@@ -18,7 +18,7 @@ from promptlabel.store.connection import Connection, only
 from promptlabel.store.journal import START, Entry, Position
 from promptlabel.store.sql import query
 
-COUNTED: Final = ("traces", "events", "gold", "votes", "attempts", "reviews")
+COUNTED: Final = ("traces", "events", "gold", "votes", "attempts", "reviews", "deeds")
 """Tables whose rows the ledger counts; the rest follows from them."""
 
 _OTHER = "other"

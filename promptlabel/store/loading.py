@@ -45,6 +45,7 @@ LOADS: Final[Mapping[str, Load]] = {
     "attempts": vote_tables.insert_attempts,
     "gold": _staged("gold", trace_tables.insert_gold),
     "reviews": _reviews,
+    "deeds": people_tables.insert_entries,
     "fits": _each("insert_fit"),
     "posteriors": _appended("posteriors"),
     "picks": _appended("picks"),

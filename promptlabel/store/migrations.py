@@ -131,6 +131,16 @@ def m008_forgettings(connection: Connection) -> None:
     """)
 
 
+def m009_deeds(connection: Connection) -> None:
+    """What people did, each entry with the seal over it and those before."""
+    connection.execute("""
+        CREATE TABLE deeds (
+            entry BIGINT NOT NULL, timestamp TIMESTAMP NOT NULL, person VARCHAR NOT NULL, via VARCHAR NOT NULL,
+            host VARCHAR NOT NULL, verb VARCHAR NOT NULL, task VARCHAR, outcome VARCHAR NOT NULL,
+            details VARCHAR NOT NULL, seal VARCHAR NOT NULL, batch INTEGER NOT NULL)
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_traces,
     m002_votes,
@@ -140,6 +150,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m006_ledger,
     m007_events_without_index,
     m008_forgettings,
+    m009_deeds,
 )
 
 

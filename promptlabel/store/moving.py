@@ -21,6 +21,7 @@ RELATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "attempts": ATTEMPT_COLUMNS,
     "gold": ("trace_id", "task", "label", "reviewer", "timestamp", "blind", "lane", "probability"),
     "reviews": REVIEW_COLUMNS,
+    "deeds": ("entry", "timestamp", "person", "via", "host", "verb", "task", "outcome", "details", "seal"),
     "fits": ("task", "labels", "fitted_at", "chosen", "report"),
     "posteriors": ("task", "position", "trace_id", "probs"),
     "picks": ("task", "position", "trace_id", "lane", "score", "probability", "reason", "parts"),
@@ -30,7 +31,7 @@ RELATIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The columns of every relation; how a home keeps them apart from these is its own business."""
 
-_ORDERED: Final = {"reviews": "arrival"}
+_ORDERED: Final = {"reviews": "arrival", "deeds": "entry"}
 """Relations whose order says something, and the column that has it."""
 _BITS: Final = 256
 

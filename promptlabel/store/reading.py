@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
+from promptlabel.deeds import Entry
 from promptlabel.records import Event, Gold, JsonValue, Pick, RegisteredRule, ReviewEvent, Trace, Vote
 from promptlabel.store.connection import Row
 from promptlabel.store.contract import DeadLetter, Spent, Whom
 from promptlabel.store.forgettings import Forgetting, Forgotten, Kind
 from promptlabel.store.rows import (
     answer_from,
+    entry_from,
     event_from,
     fields_from,
     from_json,
@@ -113,6 +115,10 @@ class Reading(ABC):
     def gold(self, task: str) -> Sequence[Gold]:
         """See `Store.gold`."""
         return list(map(gold_from, self.read("gold", task=task)))
+
+    def deeds(self) -> Iterator[Entry]:
+        """See `Store.deeds`."""
+        return map(entry_from, self.read("deeds"))
 
     # --- what is forgotten
     def matching(self, whom: Whom) -> Sequence[str]:

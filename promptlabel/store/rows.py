@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from promptlabel.deeds import Deed, Entry
 from promptlabel.records import (
     Answer,
     Attempt,
@@ -190,6 +191,22 @@ def review_from(row: Row) -> ReviewEvent:
     """The event of a stored row."""
     event_id, trace_id, task, reviewer, action, at, *rest = row
     return ReviewEvent(event_id, trace_id, task, reviewer, action, from_utc(at), *rest)
+
+
+def entry_row(entry: Entry) -> Row:
+    """A row of `deeds`, but for its batch."""
+    deed = entry.deed
+    return (
+        entry.number, to_utc(deed.at), deed.person, deed.via, deed.host, deed.verb, deed.task, deed.outcome,
+        to_json(dict(deed.details)), entry.seal,
+    )  # fmt: skip
+
+
+def entry_from(row: Row) -> Entry:
+    """The entry of a stored row."""
+    number, at, person, via, host, verb, task, outcome, details, seal = row
+    deed = Deed(from_utc(at), person, via, host, verb, task, outcome, fields_from(details))
+    return Entry(number, deed, seal)
 
 
 def rule_row(position: int, rule: RegisteredRule) -> Row:

@@ -25,7 +25,7 @@ from promptlabel.store.contract import Store
 
 SOCKET: Final = "store.sock"
 STREAMED_IN: Final = frozenset({"add_traces", "add_events", "add_gold", "add_signals"})
-STREAMED_OUT: Final = frozenset({"traces", "events", "pending", "votes"})
+STREAMED_OUT: Final = frozenset({"traces", "events", "pending", "votes", "deeds"})
 METHODS: Final = frozenset(
     name for name in vars(Store) if not name.startswith("_") and name not in ("close", "squeezed", "hold")
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self, cast
 
+from promptlabel.deeds import Deed, Entry
 from promptlabel.records import Attempt, JsonValue, Pick, RegisteredRule, ReviewEvent, Vote
 from promptlabel.store.connection import Row
 from promptlabel.store.contract import PosteriorTable
@@ -31,6 +32,7 @@ class Tables:
     save_picks: Callable[[Any, str, Sequence[Pick]], None]
     save_value: Callable[[Any, str, JsonValue], None]
     insert_review: Callable[[Any, Row], bool]
+    insert_deed: Callable[[Any, Deed], Entry]
 
 
 class Writing(Reading):
@@ -83,6 +85,10 @@ class Writing(Reading):
         line = encode(review_entry(row))
         work = Work([line], step=lambda commit: self._tables.insert_review(commit, row), urgent=True)
         return cast("bool", self._writer.do(work))
+
+    def add_deed(self, deed: Deed) -> Entry:
+        """See `Store.add_deed`."""
+        return cast("Entry", self._step(lambda commit: self._tables.insert_deed(commit, deed)))
 
     # --- versions and state
     def save_state(self, name: str, value: JsonValue) -> None:

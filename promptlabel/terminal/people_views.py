@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from datetime import UTC
 from typing import Any
 
 from rich.markup import escape
@@ -28,6 +30,46 @@ def reviewers(report: Any) -> None:
             say(f"{escape(row.reviewer)}, settled → said: {escape(_confusion(row.counts.confusion))}")
     for warning in report.warnings:
         say(f"[yellow]{escape(warning)}[/]")
+
+
+def history(report: Any) -> None:
+    """Nothing; who did what is printed, and whether the chain of entries holds."""
+    table = table_of(">", "when (UTC)", "who", "from", "what", "task", "outcome", "details")
+    for entry in report.entries:
+        when = entry["at"].astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        what = [entry[name] or "" for name in ("person", "host", "verb", "task", "outcome")]
+        table.add_row(f"{entry['number']}", when, *map(escape, what), escape(_details(entry["details"])))
+    if report.entries:
+        screen.print(table)
+    if report.matching > len(report.entries):
+        say(f"the latest {len(report.entries)} of {report.matching:,}; -n shows more")
+    say(*_soundness(report))
+
+
+def _details(details: Mapping[str, Any]) -> str:
+    values = {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in details.items()
+    }
+    return "; ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _soundness(report: Any) -> Iterator[str]:
+    if report.first_broken is not None:
+        yield f"[red]entry {report.first_broken} does not follow from those before it: the history was changed there[/]"
+    elif report.seal is None:
+        yield "nothing is recorded yet"
+    else:
+        entries = (
+            "1 entry follows" if report.total == 1 else f"{report.total:,} entries follow, each from the last"
+        )
+        yield f"{entries}; the last seal is {report.seal}"
+    if report.holds is not None:
+        yield (
+            "the seal is in it"
+            if report.holds
+            else "[red]the seal is not in it: entries were taken out or changed[/]"
+        )
 
 
 def _agreement(report: Any) -> None:

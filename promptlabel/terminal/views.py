@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from promptlabel.terminal.eval_views import audit, certify, freeze, gate, report_page, score
 from promptlabel.terminal.forget_views import forget
-from promptlabel.terminal.people_views import reviewers
+from promptlabel.terminal.people_views import history, reviewers
 from promptlabel.terminal.printing import (
     say,
     say_next,
@@ -75,6 +75,7 @@ VIEWS: Final[Mapping[str, Callable[[Any], None]]] = {
     "fit": fit,
     "queue": queue,
     "reviewers": reviewers,
+    "history": history,
     "audit": audit,
     "freeze": freeze,
     "score": score,

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import socket
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Final
 
-import orjson
-import uvicorn
-from starlette.applications import Starlette
-
-from promptlabel.errors import InputError, fail
+from promptlabel.errors import fail
+from promptlabel.llm.local import models_kept
+from promptlabel.people import clean_name
+from promptlabel.pipeline.authoring.workbench import Bench
+from promptlabel.pipeline.recording import at_the_prompt, notice_settings, record
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import JsonValue
 from promptlabel.settings import Review
 from promptlabel.store.sharing import StoreServer
+from promptlabel.web.access import trusted_proxy
 from promptlabel.web.protection import LOOPBACK
 from promptlabel.web.refreshing import Refresher
-from promptlabel.web.review import review_app
-from promptlabel.web.sessions import clean_name
+from promptlabel.web.review import Admission, review_app
+from promptlabel.web.server import announce, run_server
+
+_PROXIED: Final = (
+    "Review at {}\n"
+    "The proxy says who comes, in HEADER; nobody gets in beside it. Ctrl-C stops; every decision is stored at once.\n"
+)
+FIRST: Final = "reviewer"
+"""What whoever opens the printed address first is called, unless somebody says otherwise."""
 
 
 def serve(
@@ -27,7 +34,7 @@ def serve(
     *,
     port: int = 8711,
     host: str = "127.0.0.1",
-    reviewer: str = "reviewer",
+    reviewer: str = FIRST,
     name: str | None = None,
     invited: Sequence[str] = (),
     review: Review | None = None,
@@ -40,106 +47,77 @@ def serve(
         port: where the page is.
         host: likewise.
         name: the name under which a proxy with TLS on this machine reaches the page for others.
-        reviewer: the name of whoever opens the printed address first.
+        reviewer: the name of whoever opens the printed address first, where `people` are not named.
         invited: people who get an address of their own, which works once; where there are some, the printed
-            address works once too.
+            address works once too. Where `people` are named, all of them do, unless some are given or a proxy says
+            who comes.
         review: in place of the project's settings.
         as_json: what is printed.
 
     Raises:
-        InputError: when the address cannot be had.
+        InputError: when the address cannot be had; for a name that is none, or not among `people`; where a proxy is
+            to say who comes, and `people` or the secret shared with it is missing.
     """
-    names = [clean_name(name) or fail("a name has 1 to 64 printable characters") for name in invited]
+    actor = at_the_prompt(workspace.project.settings)
+    notice_settings(workspace, actor)
+    review = review or workspace.project.settings.review
+    admission = admission_of(workspace, review)
+    names = _invited(workspace, admission, invited, reviewer)
     app = review_app(
         workspace.store,
         workspace.tasks,
         reviewer=reviewer,
         hosts=(*LOOPBACK, host, *([name] if name else [])),
-        review=review or workspace.project.settings.review,
+        review=review,
         open_to_all=not names,
         folder=workspace.project.state,
+        admission=admission,
     )
     links = {name: app.state.sessions.invite(name) for name in names}
 
     def ready(local: str) -> None:
-        address = f"https://{name}/join/{app.state.token}" if name else local
-        start = address.rpartition("/")[0]
-        announce(address, {name: f"{start}/{token}" for name, token in links.items()}, as_json=as_json)
+        address = f"https://{name}{app.state.path}" if name else local
+        base = address.removesuffix(app.state.path)
+        started: dict[str, JsonValue] = {"address": base, "people": len(admission.people)}
+        record(workspace.store, actor, "start the review", details=started)
+        invitations = {name: f"{base}/join/{token}" for name, token in links.items()}
+        announce(address, invitations, as_json=as_json, sentence=_sentence(admission))
 
     refresher = Refresher(app.state.desk)
-    with StoreServer(workspace.store, workspace.project.state, refresher.heed), refresher:
+    with (
+        models_kept(),
+        StoreServer(workspace.store, workspace.project.state, refresher.heed),
+        refresher,
+    ):
         run_server(app, ready, port=port, host=host)
+        record(workspace.store, actor, "stop the review")
 
 
-def run_server(app: Starlette, ready: Callable[[str], None], *, port: int, host: str = "127.0.0.1") -> None:
-    """Nothing; returns when the server has been stopped with Ctrl-C, `ready` having been told its address.
+def admission_of(workspace: Workspace, review: Review) -> Admission:
+    """Who may come, as the settings say; experts find the workbench.
 
     Raises:
-        InputError: when the address cannot be had.
+        InputError: if a proxy is to say who comes, and `people` or the secret shared with it is missing.
     """
-    with _listening(host, port) as listener:
-        address = _address(host, listener.getsockname()[1], app.state.token)
-        server = _Server(app, lambda: ready(address))
-        with suppress(KeyboardInterrupt):  # uvicorn stops cleanly on Ctrl-C, then hands the signal on
-            server.run(sockets=[listener])
+    settings = workspace.project.settings
+    proxy = trusted_proxy(settings, review.trusted_header) if review.trusted_header else None
+    experts = any("expert" in roles for roles in settings.people.values())
+    bench = Bench(workspace.project, lambda: nullcontext(workspace)) if experts else None
+    return Admission(settings.people, proxy, bench)
 
 
-_REVIEW: Final = (
-    "Review at {}\n"
-    "Others open the same address and give their names. Ctrl-C stops; every decision is stored at once.\n"
-)
-_INVITED: Final = (
-    "Review at {}\n"
-    "Each address works once, for one browser. Ctrl-C stops; every decision is stored at once.\n"
-)
+def _invited(
+    workspace: Workspace, admission: Admission, invited: Sequence[str], reviewer: str
+) -> Sequence[str]:
+    """Who gets an address of their own: whoever is named, and where people have roles all of them."""
+    if not admission.people:
+        return [clean_name(name) or fail("a name has 1 to 64 printable characters") for name in invited]
+    settings = workspace.project.settings
+    if reviewer != FIRST:
+        settings.person(reviewer, "--reviewer")
+    named = [settings.person(name, "--invite").name for name in invited]
+    return [] if admission.proxy else named or list(admission.people)
 
 
-def announce(
-    address: str,
-    invitations: Mapping[str, str] | None = None,
-    *,
-    as_json: bool,
-    sentence: str | None = None,
-) -> None:
-    """Nothing; prints where the page is, as one JSON object if asked."""
-    invited = invitations or {}
-    if as_json:
-        found = {"address": address, **({"invitations": invited} if invited else {})}
-        sys.stdout.write(orjson.dumps(found).decode() + "\n")
-    else:
-        said = sentence or (_INVITED if invited else _REVIEW)
-        lines = [f"  {name}: {link}\n" for name, link in invited.items()]
-        sys.stdout.write(said.format(address) + "".join(lines))
-    sys.stdout.flush()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False)
-        )
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise InputError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port, or --port 0"
-        ) from error
-    return listener
-
-
-def _address(host: str, port: int, token: str) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/join/{token}"
+def _sentence(admission: Admission) -> str | None:
+    return _PROXIED.replace("HEADER", admission.proxy.header) if admission.proxy else None

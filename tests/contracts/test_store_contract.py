@@ -27,6 +27,7 @@ from store_samples import (
     by_key,
 )
 
+from promptlabel.deeds import Deed, first_broken
 from promptlabel.errors import InputError
 from promptlabel.records import Event, Gold, Message, Pick, Trace
 from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
@@ -34,6 +35,51 @@ from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
 
 def voted(store: Store, task: str = TASK) -> dict[str, object]:
     return by_key([vote for _, vote in store.votes(task)])
+
+
+def a_deed(number: int, **fields: object) -> Deed:
+    plain = {
+        "at": START + timedelta(seconds=number),
+        "person": "ann\0a",
+        "via": "cli",
+        "host": "root@here",
+        "verb": "freeze",
+    }
+    return Deed(**{**plain, **fields})  # type: ignore[arg-type]
+
+
+class TestDeeds:
+    def test_are_kept_in_order_each_sealed_after_the_last(self, store: Store, reopen: Open) -> None:
+        items = [
+            a_deed(2, task="quality", details={"version": "2026.3.1", "cases": 12, "of": ["a", None, 1.5]}),
+            a_deed(1, person="", via="page", host="10.0.0.7", verb="open a page", outcome="refused"),
+            a_deed(3, at=START.astimezone(timezone(timedelta(hours=2))) + timedelta(microseconds=7)),
+        ]
+        kept = [store.add_deed(deed) for deed in items]
+        again = list(reopen().deeds())
+        assert again == kept
+        assert [entry.deed for entry in again] == items
+        assert [entry.number for entry in again] == [1, 2, 3]
+        assert first_broken(again) is None
+
+    def test_equal_ones_are_two(self, store: Store) -> None:
+        first, second = store.add_deed(a_deed(1)), store.add_deed(a_deed(1))
+        assert (first.number, second.number) == (1, 2)
+        assert first.seal != second.seal
+
+    def test_of_many_threads_make_one_chain(self, store: Store) -> None:
+        def work(first: int) -> None:
+            for number in range(first, 40, 4):
+                store.add_deed(a_deed(number))
+
+        threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        entries = list(store.deeds())
+        assert len(entries) == 40
+        assert first_broken(entries) is None
 
 
 class TestTraces:

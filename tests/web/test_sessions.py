@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from promptlabel.web.sessions import LONGEST_NAME, Person, Sessions, clean_name
+from promptlabel.people import LONGEST_NAME, Person, clean_name
+from promptlabel.web.sessions import Sessions
 
 
 def cookie_of(sessions: Sessions, name: str) -> str:
@@ -61,7 +62,7 @@ def test_an_invitation_works_once_and_says_who_comes() -> None:
     sessions = Sessions(b"secret", "token", "anna", open_to_all=False)
     ben = sessions.invite("ben")
     assert sessions.redeem(ben) == Person("ben")
-    assert sessions.redeem("token") == Person("anna", is_maintainer=True)
+    assert sessions.redeem("token") == Person("anna", frozenset({"maintainer"}))
     assert sessions.redeem(ben) is sessions.redeem("token") is sessions.redeem("guess") is None
     assert not sessions.admits("token")
 

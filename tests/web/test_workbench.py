@@ -13,9 +13,10 @@ import pytest
 from app_server import served_here
 from topics_project import gold
 
+from promptlabel.errors import StoreHeldError
+from promptlabel.people import clean_name
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.records import Trace
-from promptlabel.web.sessions import clean_name
 from promptlabel.web.workbench import _WRITER, workbench_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -76,6 +77,31 @@ def test_a_rule_is_opened_checked_tried_and_saved(browser, bench, project):
     again = client.post("/api/save", json={**draft, "version": None})
     assert (again.status_code, "changed on disk" in again.json()["error"]) == (409, True)
     assert client.post("/api/save", json={**draft, "version": saved["version"]}).status_code == 200
+
+
+def test_the_page_works_while_another_verb_has_the_store_and_what_was_done_is_written_later(
+    browser, bench, project
+):
+    free = True
+
+    @contextmanager
+    def opened():
+        if not free:
+            raise StoreHeldError("store.duckdb", 4711)
+        yield bench
+
+    app = workbench_app(bench.project, opened)
+    free, client = False, browser(app)
+    client.get(f"/join/{app.state.token}")
+    assert client.get("/").status_code == 200
+    draft = {"task": TASK, "file": "new.yaml", "text": "sql: {bad: 'length(output) < 40'}\n"}
+    assert client.post("/api/save", json={**draft, "version": None}).status_code == 200
+    assert list(bench.store.deeds()) == []
+    with pytest.raises(StoreHeldError):
+        app.state.book.finish()
+    free = True
+    app.state.book.finish()
+    assert [entry.deed.verb for entry in bench.store.deeds()] == ["sign in", "save rule"]
 
 
 def test_a_faulty_draft_answers_with_its_faults(browser, bench):

@@ -31,9 +31,10 @@ from promptlabel.pipeline.evaluating.freshening import beside_production, put_re
 from promptlabel.pipeline.exporting.trained import trained_repeats
 from promptlabel.pipeline.files import write_bytes
 from promptlabel.pipeline.fitting.tables import known_label, label_gold, marks, vote_table
+from promptlabel.pipeline.recording import recorded
 from promptlabel.pipeline.refusing import remember_refusals
 from promptlabel.pipeline.workspace import Workspace
-from promptlabel.records import Trace
+from promptlabel.records import JsonValue, Trace
 from promptlabel.redaction import redacted, without_secrets
 from promptlabel.review.adjudication import Decision, decide
 from promptlabel.rules.loading import Task
@@ -100,6 +101,11 @@ class FreezeReport:
     written: bool = field(default=False)
 
 
+def _told(report: FreezeReport) -> dict[str, JsonValue]:
+    return {"version": report.version, "cases": report.cases, "new": report.fresh} if report.written else {}
+
+
+@recorded("freeze", _told)
 def freeze(
     workspace: Workspace, task: Task, *, now: datetime | None = None, options: Options = Options()
 ) -> FreezeReport:

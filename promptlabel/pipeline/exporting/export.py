@@ -23,7 +23,9 @@ from promptlabel.pipeline.exporting.training_export import TrainingExport, refus
 from promptlabel.pipeline.exporting.training_survey import Reweighting
 from promptlabel.pipeline.exporting.written import remember_written
 from promptlabel.pipeline.files import Row, write_csv, write_document, write_jsonl, write_parquet
+from promptlabel.pipeline.recording import recorded
 from promptlabel.pipeline.workspace import Workspace
+from promptlabel.records import JsonValue
 from promptlabel.redaction import without_secrets
 from promptlabel.review.adjudication import decide
 from promptlabel.rules.loading import Task
@@ -109,6 +111,12 @@ class ExportReport:
     reweighted: tuple[Reweighting, ...] = ()
 
 
+def _told(report: ExportReport) -> dict[str, JsonValue]:
+    refused = {"refused": len(report.refused)} if report.refused else {}
+    return {"kind": report.kind, "file": report.path, "rows": report.rows, **refused}
+
+
+@recorded("export", _told)
 def export(
     workspace: Workspace,
     kind: str,

@@ -21,6 +21,7 @@ from promptlabel.pipeline.fitting.tables import (
     traces_of,
     vote_table,
 )
+from promptlabel.pipeline.run_log import logged
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import ABSTAIN, JsonValue
 from promptlabel.routing.lanes import AUDIT
@@ -40,6 +41,11 @@ class FitReport:
     report: Mapping[str, JsonValue]
 
 
+def _told(report: FitReport) -> Mapping[str, object]:
+    return {"chosen": report.chosen, "traces": report.traces, "gold": report.gold}
+
+
+@logged("fit", _told)
 def fit(
     workspace: Workspace, task: Task, *, method: Method = "auto", now: datetime | None = None
 ) -> FitReport:

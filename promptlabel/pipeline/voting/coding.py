@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from promptlabel.errors import PromptlabelError
+from promptlabel.pipeline.run_log import Run, shard, this_run
 from promptlabel.pipeline.voting.casting import code_votes
 from promptlabel.pipeline.voting.executors import Executor, executor_of
 from promptlabel.pipeline.voting.writing import VoteWriter
@@ -35,8 +36,12 @@ def cast_code_votes(
         groups = [(rule,) for group in groups for rule in group]
     if engine.executor == "inline" or not groups or limit is not None:
         for group in groups:
-            for votes in _cast(workspace, task, group, limit=limit):
-                writer.write(votes)
+            with shard(this_run(), "1/1", task=task.name, rules=names_of(group)) as told:
+                counts: Counter[str] = Counter()
+                for votes in _cast(workspace, task, group, limit=limit):
+                    writer.write(votes)
+                    counts.update(vote.status for vote in votes)
+                told.update(counts=dict(counts))
         return
     with executor_of(engine) as executor:
         shared = kind_of(workspace.project.settings.store)
@@ -84,6 +89,7 @@ class Shard:
     rules: Rules
     part: Part
     since: datetime | None = None
+    run: Run = field(default_factory=this_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +114,20 @@ def _cast_where_they_are(
         writer.written_elsewhere(cast.counts)
 
 
-def cast_shard(shard: Shard) -> Cast:
+def cast_shard(given: Shard) -> Cast:
     """What the shard came to; its votes are with the store, which has each once however often this is done."""
-    counts: Counter[Status] = Counter()
-    total = 0
-    with open_workspace(shard.root, [shard.rules[0].task], since=shard.since) as workspace:
-        for votes in _cast(workspace, workspace.tasks[0], shard.rules, part=shard.part):
-            workspace.store.add_votes(votes)
-            counts.update(vote.status for vote in votes)
-            total ^= votes_digest(votes)
-        workspace.store.settle()
+    task, part = given.rules[0].task, given.part
+    name = f"{part.number + 1}/{part.of}"
+    with shard(given.run, name, task=task, rules=names_of(given.rules)) as told:
+        counts: Counter[Status] = Counter()
+        total = 0
+        with open_workspace(given.root, [task], since=given.since) as workspace:
+            for votes in _cast(workspace, workspace.tasks[0], given.rules, part=part):
+                workspace.store.add_votes(votes)
+                counts.update(vote.status for vote in votes)
+                total ^= votes_digest(votes)
+            workspace.store.settle()
+        told.update(counts=dict(counts))
     return Cast(dict(counts), total)
 
 
@@ -139,6 +149,8 @@ class Handful:
     root: Path
     rules: Rules
     traces: tuple[Trace, ...]
+    number: int
+    run: Run = field(default_factory=this_run)
 
 
 def _cast_from_here(
@@ -153,19 +165,28 @@ def _cast_from_here(
 
 def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
     root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
-    for traces in _pending(workspace, lacking, size):
-        yield Handful(root, rules, tuple(traces))
+    for number, traces in enumerate(_pending(workspace, lacking, size), start=1):
+        yield Handful(root, rules, tuple(traces), number)
 
 
 def cast_handful(handful: Handful) -> list[Vote]:
     """The rules' votes on the traces."""
-    _, tasks = load_checked(handful.root, [handful.rules[0].task])
-    return [
-        vote for rule in handful.rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
-    ]
+    task, rules = handful.rules[0].task, handful.rules
+    with shard(handful.run, str(handful.number), task=task, rules=names_of(rules)) as told:
+        _, tasks = load_checked(handful.root, [task])
+        votes = [
+            vote for rule in rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
+        ]
+        told.update(counts=dict(Counter(vote.status for vote in votes)))
+    return votes
 
 
 # --- both
+
+
+def names_of(rules: Rules) -> list[str]:
+    """The rules' names."""
+    return [rule.rule for rule in rules]
 
 
 def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ from uuid import uuid4
 
 from promptlabel.llm.ledger import InFlight
 from promptlabel.llm.treasury import GrantedAccount, Request, Treasury, Verdict
+from promptlabel.pipeline.run_log import Run, shard, this_run
 from promptlabel.pipeline.voting.accounts import open_account, remember_in_flight
 from promptlabel.pipeline.voting.asking import Asking, all_askings, by_model, interleaved, wanted
+from promptlabel.pipeline.voting.coding import names_of
 from promptlabel.pipeline.voting.executors import Given, once_more, ray_of, result_of
 from promptlabel.pipeline.voting.loop import run_on_loop
 from promptlabel.pipeline.voting.progress import Progress
@@ -43,6 +45,7 @@ class Spread:
     rules: tuple[RegisteredRule, ...]
     actors: int
     since: datetime | None = None
+    run: Run = field(default_factory=this_run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +178,16 @@ class Asker:
 
     def ask(self, part: Part) -> Asked:
         """What came of the part; done again after a death, it asks only for what is still missing."""
-        with open_workspace(self._spread.root, self._spread.tasks, since=self._spread.since) as whole:
+        with (
+            shard(
+                self._spread.run, f"{part.number + 1}/{part.of}", rules=names_of(self._spread.rules)
+            ) as told,
+            open_workspace(self._spread.root, self._spread.tasks, since=self._spread.since) as whole,
+        ):
             workspace = _with_a_share(whole, self._spread.actors)
             writer = CommittedVoteWriter(workspace.store, Progress())
             sent = run_on_loop(_send(workspace, self._spread.rules, part, writer, self._treasurer))
+            told.update(counts=writer.counts, calls=sent.calls, usd=sent.usd, stopped=sent.stopped)
             return Asked(sent, writer.counts)
 
 

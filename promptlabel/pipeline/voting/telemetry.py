@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from promptlabel.errors import MissingExtraError
+from promptlabel.pipeline.run_log import is_listened_to, log_attempt, span_attributes
 from promptlabel.records import Attempt
 from promptlabel.settings import ModelSettings
 
@@ -36,20 +37,28 @@ def is_asked_for(environment: Mapping[str, str] = os.environ) -> bool:
 
 @contextmanager
 def tracing(models: Mapping[str, ModelSettings]) -> Iterator[Mapping[str, Record]]:
-    """By model name, what makes a span of an attempt; empty where no spans are asked for.
+    """By model name, what makes a span of an attempt, and a line of one that failed; empty where none are asked for.
 
     Raises:
         MissingExtraError: spans are asked for and OpenTelemetry is not installed.
     """
     if not is_asked_for():
-        yield {}
+        yield dict.fromkeys(models, log_attempt) if is_listened_to() else {}
         return
     provider = _provider()
     try:
         with recording(provider, models) as records:
-            yield records
+            yield {name: _and_line(record) for name, record in records.items()}
     finally:
         provider.shutdown()
+
+
+def _and_line(record: Record) -> Record:
+    def both(attempt: Attempt) -> None:
+        log_attempt(attempt)
+        record(attempt)
+
+    return both
 
 
 @contextmanager
@@ -60,11 +69,12 @@ def recording(
     from opentelemetry.trace import set_span_in_context
 
     tracer = provider.get_tracer(_SCOPE)
-    with tracer.start_as_current_span("promptlabel vote") as run:
+    whose = span_attributes()
+    with tracer.start_as_current_span("promptlabel vote", attributes=whose) as run:
         context = set_span_in_context(run)
 
         def recorder(settings: ModelSettings) -> Record:
-            fixed = request_attributes(settings)
+            fixed = {**request_attributes(settings), **whose}
             return lambda attempt: _record(tracer, context, fixed, attempt)
 
         yield {name: recorder(settings) for name, settings in models.items()}

@@ -10,6 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from promptlabel.errors import Fault, fail, nearest
+from promptlabel.pipeline.recording import notice_settings
+from promptlabel.pipeline.run_log import kind_of_error, logged, this_run
 from promptlabel.pipeline.voting.asking import Asking, all_askings, by_model, interleaved, wanted
 from promptlabel.pipeline.voting.batch_log import BatchLog
 from promptlabel.pipeline.voting.batching import Batching, BatchRun
@@ -32,6 +34,7 @@ class VoteReport:
     Attributes:
         cached: votes whose answer had been paid for before, for an equal request.
         stopped: why the run ended early (``budget``, ``interrupted``, ``auth`` ...), None when it did not.
+        run_id: of the run's log lines and spans.
     """
 
     votes: int
@@ -47,6 +50,7 @@ class VoteReport:
     causes: Mapping[str, int]
     stopped: str | None
     message: str
+    run_id: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -54,6 +58,15 @@ class VoteReport:
         return 1 if self.stopped or self.dead_letters else 0
 
 
+def _told(report: VoteReport) -> Mapping[str, object]:
+    named = ("votes", "abstains", "malformed", "errors", "calls", "cached", "tokens", "usd", "stopped")
+    causes: Counter[str] = Counter()
+    for cause, count in report.causes.items():
+        causes[kind_of_error(cause)] += count
+    return {name: getattr(report, name) for name in named} | {"dead_letters": dict(causes)}
+
+
+@logged("vote", _told)
 def vote(
     workspace: Workspace,
     *,
@@ -69,6 +82,7 @@ def vote(
     """
     started = time.monotonic()
     require_rules(workspace.tasks, rules)
+    notice_settings(workspace)
     for task in workspace.tasks:
         workspace.store.register_rules(task.name, task.registered(workspace.project.settings.models))
     counts, sent = run_on_loop(_cast(workspace, rules, limit, progress or Progress(), batching or Batching()))
@@ -90,6 +104,7 @@ def vote(
         causes=causes,
         stopped=sent.stopped,
         message=sent.message,
+        run_id=this_run().id,
     )
 
 

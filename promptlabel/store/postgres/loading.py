@@ -16,7 +16,7 @@ _TRACE_ID: Final = {
     if relation in ("traces", "events", "signals", "cast_votes")
 }
 """Relations that keep the place of a row's trace, and where its id is."""
-_IN_BATCHES: Final = ("traces", "events", "signals", "cast_votes", "attempts", "gold", "reviews")
+_IN_BATCHES: Final = ("traces", "events", "signals", "cast_votes", "attempts", "gold", "reviews", "deeds")
 
 
 def load(commit: Commit, relation: str, rows: Iterable[Row]) -> None:

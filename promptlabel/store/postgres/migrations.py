@@ -155,6 +155,16 @@ def m008_forgettings(connection: Connection) -> None:
     """)
 
 
+def m009_deeds(connection: Connection) -> None:
+    """What people did, each entry with the seal over it and those before."""
+    connection.execute("""
+        CREATE TABLE deeds (
+            entry BIGINT PRIMARY KEY, timestamp TIMESTAMP NOT NULL, person TEXT NOT NULL, via TEXT NOT NULL,
+            host TEXT NOT NULL, verb TEXT NOT NULL, task TEXT, outcome TEXT NOT NULL, details TEXT NOT NULL,
+            seal TEXT NOT NULL, batch BIGINT NOT NULL)
+    """)
+
+
 MIGRATIONS: tuple[Step, ...] = (
     m001_places,
     m002_traces,
@@ -164,6 +174,7 @@ MIGRATIONS: tuple[Step, ...] = (
     m006_results,
     m007_processes,
     m008_forgettings,
+    m009_deeds,
 )
 
 

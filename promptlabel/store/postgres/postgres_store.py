@@ -89,6 +89,7 @@ class PostgresStore(Writing):
         save_picks=tables.save_picks,
         save_value=tables.save_value,
         insert_review=tables.insert_review,
+        insert_deed=tables.insert_deed,
     )
 
     def __init__(self, address: str, journals: Path, *, patience: float = PATIENCE) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
+from promptlabel.deeds import Deed, Entry, sealed
 from promptlabel.records import JsonValue, Pick, RegisteredRule
 from promptlabel.store import forgetting_tables
 from promptlabel.store.connection import Row
@@ -20,7 +21,7 @@ from promptlabel.store.postgres.session import Connection
 from promptlabel.store.postgres.sql import numbered, query
 from promptlabel.store.postgres.text import escaped
 from promptlabel.store.replay import Changes
-from promptlabel.store.rows import pick_row, rule_row, to_json, to_utc
+from promptlabel.store.rows import entry_from, entry_row, pick_row, rule_row, to_json, to_utc
 from promptlabel.store.trace_tables import conflicts_refused
 from promptlabel.store.vote_tables import one_a_key
 
@@ -28,6 +29,9 @@ INGEST: Final = 7_030_816_202
 """The number of the advisory lock around what arrives from production, so that its commits are in their order."""
 REVIEWS: Final = 7_030_816_203
 """The number of the advisory lock around decisions, so that their order of arrival is that of their commits."""
+
+DEEDS: Final = 7_030_816_209
+"""The number of the advisory lock around the history, so that every entry is sealed after the last."""
 
 RESULTS: Final = 7_030_816_204
 """The number of the advisory lock around what is replaced as a whole: rules, fits, queues."""
@@ -133,6 +137,15 @@ def insert_review(commit: Commit, row: Row) -> bool:
     _, trace_id, task, reviewer, *_ = row
     run(commit, "end_review_lease", task, trace_id, reviewer)
     return bool(new)
+
+
+def insert_deed(commit: Commit, deed: Deed) -> Entry:
+    """The entry, sealed after the last one."""
+    lock(commit.connection, DEEDS)
+    last = commit.connection.execute(query("last_deed")).fetchone()
+    entry = sealed(entry_from(last) if last else None, deed)
+    copy(commit.connection, "deeds", [(*entry_row(entry), commit.batch)])
+    return entry
 
 
 CHANGES: Final = Changes(insert_votes, insert_attempts, insert_review, replace_votes, drop_failed)

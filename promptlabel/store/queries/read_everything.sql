@@ -14,6 +14,8 @@ SELECT bit_xor(hash(gold)) FROM gold
 UNION ALL
 SELECT bit_xor(hash(reviews)) FROM reviews
 UNION ALL
+SELECT bit_xor(hash(deeds)) FROM deeds
+UNION ALL
 SELECT bit_xor(hash(fits)) FROM fits
 UNION ALL
 SELECT bit_xor(hash(posteriors)) FROM posteriors

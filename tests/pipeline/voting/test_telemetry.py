@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from promptlabel.pipeline.run_log import Run, shard
 from promptlabel.pipeline.voting.telemetry import is_asked_for, recording, request_attributes
 from promptlabel.records import Attempt, Usage
 from promptlabel.settings import ModelSettings
@@ -47,6 +48,14 @@ def spans_of(*attempts):
         for attempt in attempts:
             records["judge"](attempt)
     return exporter.get_finished_spans()
+
+
+def test_spans_say_of_which_run_and_shard_they_are():
+    with shard(Run("0123456789abcdef"), "2/9"):
+        span, run = spans_of(ATTEMPT)
+    for one in (span, run):
+        assert one.attributes["promptlabel.run_id"] == "0123456789abcdef"
+        assert one.attributes["promptlabel.shard"] == "2/9"
 
 
 def test_an_attempt_is_a_client_span_below_the_run():

@@ -1,0 +1,1 @@
+SELECT entry, timestamp, person, via, host, verb, task, outcome, details, seal FROM deeds ORDER BY entry
