@@ -97,8 +97,8 @@ class Gate(ABC):
         self._waiting.append(future)
         await future
 
-    def _wake(self) -> None:
-        number = max(1, self.window - self.in_flight)
+    def _wake(self, number: int | None = None) -> None:
+        number = number or max(1, self.window - self.in_flight)
         while number and self._waiting:
             future = self._waiting.popleft()
             if not future.done():

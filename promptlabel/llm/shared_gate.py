@@ -157,7 +157,9 @@ class SharedGate(Gate):
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
-        if self._failure or self.in_flight < self._share.places:
+        if self._failure:
+            self._wake(len(self._waiting))
+        elif self.in_flight < self._share.places:
             self._wake()
 
     def _hold(self, seconds: float) -> None:

@@ -362,3 +362,28 @@ class SharedQueue(Protocol):
     def reviews_since(self, task: str, arrival: int) -> tuple[Sequence[ReviewEvent], int]:
         """The task's events that arrived later than that, in order, and how far they go; 0 is before the first."""
         ...
+
+
+class Tenure(NamedTuple):
+    """The right to do what only one process may do at a time; a greater token ends a smaller one's."""
+
+    name: str
+    token: int
+
+
+@runtime_checkable
+class Fences(Protocol):
+    """A store that can refuse a process which is replaced while it may still live."""
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """What this process holds (see `Store.hold`) or works under."""
+        ...
+
+    def fence(self, name: str) -> Tenure:
+        """A tenure newer than any of that name: what is written under an older one is refused from now on."""
+        ...
+
+    def under(self, tenures: Sequence[Tenure]) -> AbstractContextManager[None]:
+        """A context in which everything that is written proves that these tenures are the newest of their names."""
+        ...
