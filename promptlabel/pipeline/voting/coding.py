@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,13 @@ class Shard:
     part: Part
     since: datetime | None = None
 
+    def __str__(self) -> str:
+        return f"{_named(self.rules)} over part {self.part.number + 1} of {self.part.of} of the traces"
+
+    def pieces(self) -> list[Shard]:
+        """A shard for each rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
+
 
 @dataclass(frozen=True, slots=True)
 class Cast:
@@ -140,6 +147,13 @@ class Handful:
     rules: Rules
     traces: tuple[Trace, ...]
 
+    def __str__(self) -> str:
+        return f"{_named(self.rules)} over {len(self.traces):,} traces from {self.traces[0].trace_id} on"
+
+    def pieces(self) -> list[Handful]:
+        """A handful for each rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
+
 
 def _cast_from_here(
     workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
@@ -166,6 +180,10 @@ def cast_handful(handful: Handful) -> list[Vote]:
 
 
 # --- both
+
+
+def _named(rules: Rules) -> str:
+    return "voting by " + ", ".join(f"{rule.task}/{rule.rule}" for rule in rules)
 
 
 def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:

@@ -21,6 +21,7 @@ from faults.server import serving
 from postgres_server import Server
 from store_samples import a_trace
 
+from promptlabel.errors import PromptlabelError
 from promptlabel.pipeline.voting import spreading
 from promptlabel.pipeline.voting.coding import votes_digest
 from promptlabel.pipeline.voting.vote import VoteReport, vote
@@ -172,6 +173,21 @@ def test_code_rules_vote_once_though_a_node_dies(cluster: Any, victim: Any, proj
     voted(inline)
     assert votes_of(spread) == votes_of(inline)
     assert report.votes + report.abstains <= TRACES
+
+
+def test_a_rule_that_the_kernel_kills_for_its_memory_is_named_and_the_rest_can_go_on(
+    cluster: Any, project: Make, hungry: Any
+) -> None:
+    root = project("hungry", heuristics=True, engine={**RAY, "workers": 2, "shard": 100})
+    rules = root / "rules" / "quality" / "heuristics.py"
+    rules.write_text(HEURISTICS + hungry.source)
+    with pytest.raises(PromptlabelError, match=r"^voting by quality/hungry over part .*engine\.shard"):
+        voted(root)
+    before = cast_so_far(root)
+    assert before >= 100
+    hungry.feed()
+    voted(root)
+    assert votes_of(root)[0] == 2 * TRACES
 
 
 def test_models_are_asked_once_but_for_what_was_in_flight_though_a_node_dies(
