@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
+from promptlabel.llm.in_process import InProcessClient
 from promptlabel.llm.jobs import Limits
 from promptlabel.llm.ledger import InFlight
 from promptlabel.llm.rates import Report, Share
@@ -16,6 +17,7 @@ from promptlabel.llm.shared_gate import SharedGate
 from promptlabel.llm.treasury import GrantedAccount, Request, Verdict
 from promptlabel.pipeline.voting.asking import all_askings, by_model, interleaved, wanted
 from promptlabel.pipeline.voting.coordinating import Spread
+from promptlabel.pipeline.voting.engines import EngineLine
 from promptlabel.pipeline.voting.loop import run_on_loop
 from promptlabel.pipeline.voting.progress import Progress
 from promptlabel.pipeline.voting.sending import Questions, Sent, send_all
@@ -37,12 +39,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An actor's name, those it reports to, and the tenures that let it write."""
+    """An actor's name and place among its like, those it reports to, the tenures that let it write, vLLM's engines."""
 
     name: str
     treasurer: Any
     dispatcher: Any
     tenures: tuple[Tenure, ...]
+    place: int
+    engines: Mapping[str, Sequence[Any]]
 
     async def ask_money(self, request: Request) -> Verdict:
         """See `Treasury.ask`."""
@@ -57,6 +61,15 @@ class Post:
         """See `Rates.exchange`."""
         share: Share = await self.dispatcher.exchange.remote(self.name, model, report)
         return share
+
+    def connect(self, questions: Mapping[str, Questions]) -> None:
+        """Nothing; the models that vLLM runs are asked through the cluster's engines."""
+        import ray
+
+        for name, engines in self.engines.items():
+            if name in questions:
+                line = EngineLine(ray, engines, self.place)
+                cast("InProcessClient", questions[name].client).through(line)
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -93,6 +106,7 @@ class Asker:
         ):
             writer = CommittedVoteWriter(workspace.store, Progress())
             questions = _questions(workspace, spread, part)
+            self._post.connect(questions)
             sent = run_on_loop(_send(workspace, questions, writer, self._post))
             return Asked(sent, writer.counts)
 

@@ -16,6 +16,7 @@ from promptlabel.llm.jobs import Limits
 from promptlabel.pipeline.voting.asker import Asked, Asker, Post
 from promptlabel.pipeline.voting.asking import Asking
 from promptlabel.pipeline.voting.coordinating import Dispatcher, Spread, Treasurer
+from promptlabel.pipeline.voting.engines import hire_engines
 from promptlabel.pipeline.voting.executors import Given, once_more, ray_of, result_of
 from promptlabel.pipeline.voting.sending import Sent
 from promptlabel.pipeline.voting.writing import VoteWriter
@@ -48,7 +49,8 @@ def send_spread(workspace: Workspace, asked: Sequence[Asking], writer: VoteWrite
     with ray_of(engine) as ray:
         nodes = int(ray.cluster_resources().get("CPU", 1))
         actors = min(engine.workers or nodes, max(some.concurrency for some in limits.values()))
-        crew = _Crew(_Staff(ray, spread, limits, cast("Fences", workspace.store)), actors)
+        engines = hire_engines(ray, asked, engine.workers)
+        crew = _Crew(_Staff(ray, spread, limits, cast("Fences", workspace.store), engines), actors)
         sent = Sent()
         for found in crew.work():
             sent = sent.plus(found.sent)
@@ -69,8 +71,16 @@ class _Hand:
 class _Staff:
     """Hires actors, each under a tenure of its place, and dismisses those that are replaced."""
 
-    def __init__(self, ray: Any, spread: Spread, limits: dict[str, Limits], store: Fences) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        spread: Spread,
+        limits: dict[str, Limits],
+        store: Fences,
+        engines: dict[str, list[Any]],
+    ) -> None:
         self.ray = ray
+        self._engines = engines
         self._spread = spread
         self._store = store
         strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
@@ -87,7 +97,7 @@ class _Staff:
         name = f"asker {place} ({uuid4().hex[:8]})"
         own = self._store.fence(f"asker {place}")
         above = [tenure for tenure in self._store.tenures if not tenure.name.startswith("asker ")]
-        post = Post(name, self._treasurer, self._dispatcher, (*above, own))
+        post = Post(name, self._treasurer, self._dispatcher, (*above, own), place, self._engines)
         return _Hand(place, name, self._asker.remote(self._spread, post))
 
     def replace(self, hand: _Hand) -> _Hand:
@@ -104,8 +114,10 @@ class _Staff:
         return names
 
     def close(self) -> None:
-        """Nothing; the budget is settled."""
+        """Nothing; the budget is settled, and the engines have ended."""
         result_of(self.ray, self._treasurer.close.remote())
+        for engine in (engine for engines in self._engines.values() for engine in engines):
+            self.ray.kill(engine)
 
 
 class _Crew:

@@ -1,4 +1,4 @@
-"""A rule that the kernel kills for its memory, as long as there is a group of processes with too little."""
+"""A stand-in for vLLM, and a rule that the kernel kills for its memory, as long as there is a group of processes with too little."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from llm.standin_vllm import vllm, weights  # noqa: F401 - fixtures
 
 _SOURCE = """
 from pathlib import Path

@@ -343,3 +343,38 @@ def test_an_actor_that_was_frozen_replaced_and_wakes_is_refused(
     count, _, spent = votes_of(root)
     assert count == 2 * TRACES
     assert spent.calls >= model.asked - 12, "what it had paid for before it froze is known"
+
+
+def with_vllm(root: Path, model: Path, python: Path, **settings: Any) -> None:
+    """Nothing; the project's rules ask a model that vLLM runs, and whole answers are scored."""
+    known = json.loads((root / "promptlabel.yaml").read_text())
+    offline = {"provider": "vllm", "model": str(model), "python": str(python), **settings}
+    (root / "promptlabel.yaml").write_text(json.dumps({**known, "models": {"default": offline}}))
+    (root / "rules" / "quality" / "asked.yaml").write_text(
+        json.dumps({"prompt": "{{ trace.input }} good or bad?"})
+    )
+
+
+def test_engines_of_vllm_are_actors_and_vote_as_one_process_does(
+    cluster: Any, project: Make, vllm: str, weights: Path, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={os.environ["PYTHONPATH"]} exec {vllm} "$@"\n')
+    python.chmod(0o755)
+    inline, spread = project("inline"), project("spread", engine={**RAY, "workers": 2})
+    for root in (inline, spread):
+        with_vllm(root, weights, python, concurrency=8)
+    shutil.copy(inline / ".promptlabel" / "secret", spread / ".promptlabel" / "secret")
+    assert voted(inline).votes == voted(spread).votes == TRACES
+    assert votes_of(inline)[:2] == votes_of(spread)[:2]
+
+
+@pytest.mark.vllm
+def test_real_vllm_engines_are_actors(cluster: Any, project: Make) -> None:
+    folder = Path(__file__).parents[3] / ".vllm"
+    root = project("spread", engine={**RAY, "workers": 2})
+    engine = {"dtype": "bfloat16", "max_model_len": 1024, "max_num_seqs": 16, "enforce_eager": True}
+    with_vllm(root, folder / "smollm2-135m-instruct", folder / "bin" / "python", engine=engine, threads=1)
+    report = voted(root)
+    assert report.votes == TRACES
+    assert report.errors == 0
