@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 from promptlabel.errors import ModelError
 from promptlabel.llm.window import Pass, Window
@@ -16,8 +17,11 @@ class Gate(ABC):
     """Lets requests of one model leave, as many as have places, none while everybody is held.
 
     Attributes:
+        askers_a_place: how many workers share a place, so that one asks while another's answer is being stored.
         in_flight: requests that were let through, or wait for their turn by the rates, and did not end.
     """
+
+    askers_a_place: ClassVar[int] = 1
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
         self.in_flight = 0

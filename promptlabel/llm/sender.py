@@ -88,7 +88,7 @@ class Sender:
         """
         self._jobs = Feed(jobs)
         self._deliver = deliver
-        await self._crew.run(self._limits.concurrency, self._work)
+        await self._crew.run(self._limits.concurrency * self._requests.gate.askers_a_place, self._work)
         return self.report
 
     def stop(self, cause: str = "interrupted", message: str = "the run was interrupted") -> None:

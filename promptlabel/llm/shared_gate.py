@@ -33,8 +33,11 @@ _NOTHING: Final = Share(0, 0.0, True, 0, 0)
 class SharedGate(Gate):
     """Lets requests leave as its share allows; `kept` has to run, which reports and brings shares.
 
-    What an exchange raised is raised to everybody who enters from then on.
+    What an exchange raised is raised to everybody who enters from then on. Its answers go to a database before their
+    workers go on, which takes longer than to a file.
     """
+
+    askers_a_place = 2
 
     def __init__(self, exchange: Exchange, limits: Limits, chance: Chance | None = None) -> None:
         chance = chance or Chance()
