@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from postgres_server import Server, programs, temporary_folder
+
 from promptlabel.records import Trace
 
 TASK = "tone"
@@ -79,6 +81,12 @@ WORDS = [
 ]
 ANSWERS = ("I am sorry about that.", "Your order left the warehouse today and will be there by Friday at the latest.",
            "Could you give me the number of the order?", "Done.")  # fmt: skip
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "inline": {},
+    "pool": {"executor": "pool", "workers": 2},
+    "ray": {"executor": "ray", "workers": 2},
+}
 
 
 def traces(n: int) -> Iterator[Trace]:
@@ -214,41 +222,48 @@ def main() -> None:
 
 def run(folder: Path, n: int, skip: list[str]) -> None:
     """Nothing; every contender's line is printed."""
-    from postgres_server import Server, programs, temporary_folder
 
-    embedded = folder / "embedded"
-    make(embedded, n, None, {})
-    (embedded / "n").write_text(str(n))
+    def line(name: str, root: Path, work: str) -> None:
+        print(row(name, n, measured(root, work)), flush=True)
+
+    fresh = folder / "fresh"
+    make(fresh, n, None, {})
+    (fresh / "n").write_text(str(n))
     if "sql" not in skip:
-        print(row("DuckDB SQL, votes not stored", n, measured(embedded, "sql")), flush=True)
+        line("DuckDB SQL, votes not stored", fresh, "sql")
     if "snorkel" not in skip:
-        print(row("Snorkel LFApplier, not stored", n, measured(embedded, "snorkel")), flush=True)
-        (embedded / "began").unlink()
-    pooled = folder / "pooled"
-    shutil.copytree(embedded, pooled)
-    (pooled / "promptlabel.yaml").write_text(json.dumps({"engine": {"executor": "pool", "workers": 2}}))
-    print(row("inline, DuckDB", n, measured(embedded, "heuristics")), flush=True)
-    print(row("  label model (pattern EM)", n, measured(embedded, "fit")), flush=True)
-    print(row("  queue", n, measured(embedded, "queue")), flush=True)
-    if "pool" not in skip:
-        print(row("pool, DuckDB", n, measured(pooled, "heuristics")), flush=True)
-    shutil.rmtree(pooled)
-    if programs() is None or "postgres" in skip:
-        return
-    with temporary_folder() as place:
-        server = Server(Path(place))
-        server.start()
-        for name, engine in {"inline": {}, "pool": {"executor": "pool", "workers": 2},
-                             "ray": {"executor": "ray", "workers": 2}}.items():  # fmt: skip
-            if name in skip:
-                continue
-            shared = folder / name
-            make(shared, n, server.new_schema(), engine)
-            print(
-                row(f"{name}, PostgreSQL (server not in CPU)", n, measured(shared, "heuristics")), flush=True
-            )
-            print(row("  label model (pattern EM)", n, measured(shared, "fit")), flush=True)
-        server.stop()
+        line("Snorkel LFApplier, not stored", fresh, "snorkel")
+        (fresh / "began").unlink()
+    for name, engine in ENGINES.items():
+        if name in skip:
+            continue
+        root = Path(shutil.copytree(fresh, folder / name))
+        (root / "promptlabel.yaml").write_text(json.dumps({"engine": engine}))
+        line(f"{name}, DuckDB", root, "heuristics")
+        if name == "inline":
+            line("  label model (pattern EM)", root, "fit")
+            line("  queue", root, "queue")
+        shutil.rmtree(root)
+    shutil.rmtree(fresh)
+    if programs() is not None and "postgres" not in skip:
+        shared(folder, n, skip, line)
+
+
+def shared(folder: Path, n: int, skip: list[str], line: Callable[[str, Path, str], None]) -> None:
+    """Nothing; the lines of the shared store are printed, each made anew, as large ones fill a disk."""
+    for name, engine in ENGINES.items():
+        if name in skip:
+            continue
+        with temporary_folder() as place:
+            server = Server(Path(place))
+            server.start()
+            root = folder / f"shared-{name}"
+            make(root, n, server.new_schema(), engine)
+            line(f"{name}, PostgreSQL (server not in CPU)", root, "heuristics")
+            if name == "inline":
+                line("  label model (pattern EM)", root, "fit")
+                line("  queue", root, "queue")
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from faults.shared import CODE, Load, rage
@@ -33,8 +35,22 @@ def write(address: str, folder: str, number: int, votes: int, ready: object, res
         results.put((time.monotonic() - began, time.process_time() - cpu))
 
 
-def rates(server: Server, folder: Path, writers: int, votes: int) -> tuple[list[float], float]:
-    """Votes a second of each writer, and microseconds of its processor a vote."""
+@dataclass(frozen=True)
+class Rates:
+    """Votes a second of each writer; microseconds of a writer's and of PostgreSQL's processors a vote; bytes a vote."""
+
+    each: list[float]
+    writer: float
+    server: float
+    bytes: float
+
+    @property
+    def together(self) -> float:
+        return sum(self.each)
+
+
+def rates(server: Server, folder: Path, writers: int, votes: int) -> Rates:
+    """What so many writers at once come to."""
     address = server.new_schema()
     with PostgresStore(address, folder / "first") as store:
         store.register_rules(TASK, [CODE])
@@ -46,14 +62,37 @@ def rates(server: Server, folder: Path, writers: int, votes: int) -> tuple[list[
     ]
     for worker in workers:
         worker.start()
+    before = cpu_seconds(server)
     found = [results.get() for _ in workers]
     for worker in workers:
         worker.join()
+    inserted = cpu_seconds(server) - before
     with PostgresStore(address, folder / "first") as store:
         counted = store.count_votes(TASK)[CODE.rule, CODE.model]
         assert counted == {"vote": writers * votes}, counted
-    print(f"  {bytes_a_vote(address, writers * votes):.0f} bytes a vote on the disk")
-    return [votes / wall for wall, _ in found], sum(cpu for _, cpu in found) / (writers * votes) * 1e6
+    all_votes = writers * votes
+    return Rates(
+        each=[votes / wall for wall, _ in found],
+        writer=sum(cpu for _, cpu in found) / all_votes * 1e6,
+        server=inserted / all_votes * 1e6,
+        bytes=bytes_a_vote(address, all_votes),
+    )
+
+
+def cpu_seconds(server: Server) -> float:
+    """Seconds of processors that PostgreSQL has taken in all its processes, those that have ended too."""
+    first = (server.data / "postmaster.pid").read_text().splitlines()[0]
+    ticks = sum(map(int, _stat(Path("/proc", first))[11:15]))
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (fields := _stat(path))[1] == first:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process: Path) -> list[str]:
+    """The fields of a process's `stat` after its name: state, parent, and so on."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
 
 
 def bytes_a_vote(address: str, votes: int) -> float:
@@ -78,10 +117,11 @@ def main() -> None:
         server.start()
         print(f"{os.cpu_count()} processors, PostgreSQL with fsync on and synchronous commits")
         for writers in (1, 2, 4):
-            found, cpu = rates(server, Path(work) / f"{writers}", writers, given.votes)
-            each = ", ".join(f"{rate:,.0f}" for rate in found)
+            found = rates(server, Path(work) / f"{writers}", writers, given.votes)
+            each = ", ".join(f"{rate:,.0f}" for rate in found.each)
             print(
-                f"{writers} writers: {each} votes/s each, {sum(found):,.0f} together; {cpu:.0f} us of CPU a vote"
+                f"{writers} writers: {each} votes/s each, {found.together:,.0f} together; a vote takes"
+                f" {found.writer:.0f} us of a writer's CPU, {found.server:.0f} of PostgreSQL's, {found.bytes:.0f} bytes"
             )
         load = Load(seconds=given.seconds, kills=given.kills)
         folder = Path(work) / "rage"

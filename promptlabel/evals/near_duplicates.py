@@ -35,6 +35,9 @@ CROWD: Final = 16
 CHUNK: Final = 150_000
 """Characters hashed at once: what fits into a core's cache."""
 
+PAIRS_AT_ONCE: Final = 1 << 14
+"""Pairs whose signatures are compared at once: 12 MB of them."""
+
 _RANDOM: Final = np.random.default_rng(20_111)
 _FACTORS: Final = _RANDOM.integers(1 << 32, size=BANDS * ROWS, dtype=np.uint32) | np.uint32(1)
 _SHIFTS: Final = _RANDOM.integers(1 << 32, size=BANDS * ROWS, dtype=np.uint32)
@@ -74,15 +77,31 @@ class NearIndex:
     def _pairs(self, texts: Sequence[str], offset: int) -> tuple[Indices, Indices, Floats]:
         others = signatures(texts)
         indexed, other = self._candidates(_band_keys(texts, others))
-        alike = (self._signatures[indexed] == others[other]).mean(axis=1)
+        alike = self._estimated(indexed, others, other)
         kept = (alike >= self._threshold - SLACK) & self._long[indexed] & _are_long(texts)[other]
         indexed, other = indexed[kept], other[kept]
         grams = {row: n_grams(texts[row]) for row in set(other.tolist())}
-        similarity = np.array(
-            [jaccard(n_grams(self._texts[i]), grams[j]) for i, j in zip(indexed, other, strict=True)]
-        )
+        similarity = self._similarities(indexed, [grams[row] for row in other.tolist()])
         near = similarity >= self._threshold
         return indexed[near], other[near] + offset, similarity[near]
+
+    def _estimated(self, indexed: Indices, others: Hashes, other: Indices) -> Floats:
+        """The share of places in which the signatures of each pair agree."""
+        found = np.empty(len(indexed))
+        for first in range(0, len(found), PAIRS_AT_ONCE):
+            some = slice(first, first + PAIRS_AT_ONCE)
+            found[some] = (self._signatures[indexed[some]] == others[other[some]]).mean(axis=1)
+        return found
+
+    def _similarities(self, indexed: Indices, others: Sequence[frozenset[str]]) -> Floats:
+        """The Jaccard similarity of each indexed text and the n-grams beside it; no text is cut up twice."""
+        found, last, own = np.zeros(len(indexed)), -1, frozenset[str]()
+        for place in np.argsort(indexed, kind="stable").tolist():
+            if indexed[place] != last:
+                last = int(indexed[place])
+                own = n_grams(self._texts[last])
+            found[place] = jaccard(own, others[place])
+        return found
 
     def _candidates(self, keys: Keys) -> tuple[Indices, Indices]:
         """Index rows and other rows that share a band, each pair once."""

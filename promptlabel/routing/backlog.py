@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 DAY: Final = timedelta(days=1)
 
@@ -38,13 +42,13 @@ class Backlog:
         return cls(waiting, queued, decided, waiting > 0 and queued > decided, sustainable)
 
 
-def pace(moments: Iterable[datetime], until: datetime, window: timedelta) -> float | None:
-    """How many of the moments lie in a day of the window that ends at `until`; None without any moment before.
+def pace(moments: Floats, until: float, window: timedelta) -> float | None:
+    """How many of the moments, in seconds, lie in a day of the window that ends at `until`; None without any moment before.
 
     Where the first moment lies within the window, the days since then count, one at least.
     """
-    past = [moment for moment in moments if moment <= until]
-    if not past:
+    past = moments[moments <= until]
+    if not len(past):
         return None
-    days = max(min(window, until - min(past)), DAY) / DAY
-    return sum(moment > until - window for moment in past) / days
+    seconds = max(min(window.total_seconds(), until - float(past.min())), DAY.total_seconds())
+    return float((past > until - window.total_seconds()).sum()) * DAY.total_seconds() / seconds

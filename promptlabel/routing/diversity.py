@@ -31,7 +31,7 @@ def sketches(words: Words, rows: Indices) -> Floats:
     hashes = np.array([crc32(name.encode()) for name in words.names], dtype=np.int64)
     lengths = np.diff(words.starts)[rows]
     ids = np.concatenate(
-        [words.ids[words.starts[row] : words.starts[row + 1]] for row in rows.tolist()] or [rows[:0]]
+        [words.ids[words.starts[row] : words.starts[row + 1]] for row in rows.tolist()] or [words.ids[:0]]
     )
     places = np.repeat(np.arange(len(rows)), lengths) * WIDTH + hashes[ids] % WIDTH
     signs = np.where(hashes[ids] // WIDTH % 2, 1.0, -1.0)

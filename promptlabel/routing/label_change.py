@@ -16,8 +16,10 @@ FEWEST_TIMED: Final = 20
 USUAL_SECONDS: Final = 10.0
 
 
-def expected_label_change(probs: Floats, pattern: Indices, reviewed: Indices) -> Floats:
-    """How many labels the review of each trace is expected to change, ``[n]``: its own, and those of its pattern.
+def expected_label_change(
+    probs: Floats, pattern: Indices, reviewed: Indices, rows: Indices | slice = slice(None)
+) -> Floats:
+    """How many labels the review of each trace is expected to change, ``[r]``: its own, and those of its pattern.
 
     Its own label changes when the likeliest one is not what people say. The belief of its pattern, the mean posterior
     with the strength of `PATTERN_STRENGTH` reviews and those it has had, moves towards each answer with the
@@ -27,6 +29,7 @@ def expected_label_change(probs: Floats, pattern: Indices, reviewed: Indices) ->
         probs: the posterior, ``[n, K]``; rows of NaN where there is none, which score NaN.
         pattern: the pattern of votes of each trace, ``[n]``, numbered from 0.
         reviewed: how many traces of each pattern are decided, ``[patterns]``.
+        rows: the traces that are asked for, ``[r]``, all by default.
     """
     known = ~np.isnan(probs).any(axis=1)
     size = np.bincount(pattern[known], minlength=len(reviewed)).astype(float)
@@ -42,8 +45,9 @@ def expected_label_change(probs: Floats, pattern: Indices, reviewed: Indices) ->
     )
     turned = _turned(belief, PATTERN_STRENGTH + reviewed.astype(np.float64))
     others = np.maximum(size - reviewed - 1, 0)
-    own: Floats = 1 - probs.max(axis=1)
-    return np.asarray(own + others[pattern] * (probs * turned[pattern]).sum(axis=1))
+    asked, its = probs[rows], pattern[rows]
+    own: Floats = 1 - asked.max(axis=1)
+    return np.asarray(own + others[its] * (asked * turned[its]).sum(axis=1))
 
 
 def reviewer_seconds(lengths: Floats, timed: Indices, seconds: Floats) -> Floats:

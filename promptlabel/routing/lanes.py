@@ -133,8 +133,9 @@ def _evenly(count: int) -> Floats:
 
 
 def _lane_names(rows: Indices, is_audit: Mask, ranking: Ranking, names: Sequence[str]) -> tuple[str, ...]:
-    lane_of = dict(zip(ranking.rows.tolist(), ranking.lanes.tolist(), strict=True))
+    place = np.full(max(rows.max(initial=-1), ranking.rows.max(initial=-1)) + 1, -1)
+    place[ranking.rows] = ranking.lanes
     return tuple(
-        AUDIT if random else names[lane_of[row]]
-        for row, random in zip(rows.tolist(), is_audit.tolist(), strict=True)
+        AUDIT if random else names[lane]
+        for lane, random in zip(place[rows].tolist(), is_audit.tolist(), strict=True)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,15 +25,17 @@ SMOOTHING: Final = 5.0
 TOLD: Final = 3
 LONGEST: Final = 20_000
 """Characters of a text that are read."""
+TRACES_AT_ONCE: Final = 1 << 18
+"""Traces whose words are looked at together, so that a pass over all of them takes little memory."""
 
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The distinct words of each of n traces: those of trace i are ``ids[starts[i]:starts[i + 1]]``."""
+    """The distinct words of each of n traces, 4 bytes each: those of trace i are ``ids[starts[i]:starts[i + 1]]``."""
 
-    ids: Indices
+    ids: npt.NDArray[np.uint32]
     starts: Indices
     names: tuple[str, ...]
 
@@ -41,21 +43,38 @@ class Words:
     def of(cls, texts: Iterable[str]) -> Words:
         """The words of the texts, without letter case; numbers and words of fewer than three letters are none."""
         known: dict[str, int] = {}
-        ids, starts = array("q"), array("q", [0])
+        ids, starts = array("I"), array("q", [0])
         for text in texts:
             found = dict.fromkeys(_WORD.findall(text[:LONGEST].casefold()))
             ids.extend(known.setdefault(word, len(known)) for word in found)
             starts.append(len(ids))
-        return cls(np.array(ids, dtype=np.int64), np.array(starts, dtype=np.int64), tuple(known))
-
-    @property
-    def rows(self) -> Indices:
-        """The trace of each of `ids`."""
-        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        return cls(np.frombuffer(ids, dtype=np.uint32), np.frombuffer(starts, dtype=np.int64), tuple(known))
 
     def in_traces(self, chosen: Mask) -> Indices:
         """How many of the chosen traces have each word."""
-        return np.bincount(self.ids[chosen[self.rows]], minlength=len(self.names))
+        counts = np.zeros(len(self.names), dtype=np.int64)
+        for traces, ids, rows in self._parts():
+            counts += np.bincount(ids[chosen[traces][rows]], minlength=len(counts))
+        return counts
+
+    def sums(self, values: Floats) -> Floats:
+        """The sum of its words' values for each trace, ``[n]``."""
+        found = np.empty(len(self.starts) - 1)
+        for traces, ids, rows in self._parts():
+            found[traces] = np.bincount(rows, weights=values[ids], minlength=traces.stop - traces.start)
+        return found
+
+    def _parts(self) -> Iterator[tuple[slice, npt.NDArray[np.uint32], Indices]]:
+        """Some traces, their words, and the place of each word's trace among them."""
+        total = len(self.starts) - 1
+        for first in range(0, total, TRACES_AT_ONCE):
+            traces = slice(first, min(first + TRACES_AT_ONCE, total))
+            starts = self.starts[traces.start : traces.stop + 1]
+            yield (
+                traces,
+                self.ids[starts[0] : starts[-1]],
+                np.repeat(np.arange(len(starts) - 1), np.diff(starts)),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +110,8 @@ def novelty(words: Words, reference: Mask, among: Mask) -> Novelty:
     inside, outside = words.in_traces(reference), words.in_traces(others)
     telling = np.log1p(len(reference) / np.maximum(inside + outside, 1))
     weights = telling * _new_words(inside, outside, reference.sum(), others.sum())
-    new, all_ = (
-        np.bincount(words.rows, weights=of[words.ids], minlength=len(reference)) for of in (weights, telling)
-    )
-    usual = float(telling[words.ids].mean()) if len(words.ids) else 1.0
+    new, all_ = words.sums(weights), words.sums(telling)
+    usual = float(all_.sum()) / len(words.ids) if len(words.ids) else 1.0
     return Novelty(np.where(others, new / (all_ + SMOOTHING * usual), 0.0), weights, words)
 
 

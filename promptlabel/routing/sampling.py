@@ -15,9 +15,9 @@ Mask = npt.NDArray[np.bool_]
 def permanent_numbers(trace_ids: Sequence[str], key: str) -> Floats:
     """A uniform number in 0..1 for each trace id, fixed by the id and `key` alone (Ohlsson 1995)."""
     secret = blake2b(key.encode(), digest_size=32).digest()
-    digests = b"".join(
-        blake2b(trace_id.encode(), digest_size=8, key=secret).digest() for trace_id in trace_ids
-    )
+    digests = bytearray()
+    for trace_id in trace_ids:
+        digests += blake2b(trace_id.encode(), digest_size=8, key=secret).digest()
     numbers: Floats = (np.frombuffer(digests, dtype="<u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return numbers
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from promptlabel.records import JsonValue, Pick
-from promptlabel.store.connection import Connection, append, only
+from promptlabel.store.connection import Connection, Row, append, only
 from promptlabel.store.contract import PosteriorTable
 from promptlabel.store.ledger import Commit
 from promptlabel.store.rows import from_json, from_utc, pick_row, to_json, to_utc
 from promptlabel.store.sql import query
 from promptlabel.store.trace_tables import stage
 
+_ROWS_A_CHUNK: Final = 50_000
+
 
 def save_fit(commit: Commit, table: PosteriorTable) -> None:
     """Nothing; the task's last fit is this one."""
     commit.connection.execute(query("delete_posteriors"), [table.task])
-    rows = zip(table.trace_ids, table.probs.tolist(), strict=True)
-    append(
-        commit.connection,
-        "posteriors",
-        [(table.task, position, trace_id, probs) for position, (trace_id, probs) in enumerate(rows)],
-    )
+    for first in range(0, len(table.trace_ids), _ROWS_A_CHUNK):
+        append(commit.connection, "posteriors", _posterior_rows(table, first, first + _ROWS_A_CHUNK))
     report = to_json(dict(table.report))
     fit = [table.task, list(table.labels), to_utc(table.fitted_at), table.chosen, report]
     commit.connection.execute(query("insert_fit"), fit)
+
+
+def _posterior_rows(table: PosteriorTable, first: int, last: int) -> list[Row]:
+    rows = zip(table.trace_ids[first:last], table.probs[first:last].tolist(), strict=True)
+    return [(table.task, position, trace_id, probs) for position, (trace_id, probs) in enumerate(rows, first)]
 
 
 def read_fit(connection: Connection, task: str) -> PosteriorTable | None:

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from promptlabel.routing.backlog import Backlog, pace
 
-NOW = datetime(2026, 3, 10, tzinfo=UTC)
+HOUR = 3_600.0
+NOW = 1_773_100_800.0
 WEEK = timedelta(days=7)
 
 
-def hourly(count: int, until: datetime = NOW) -> list[datetime]:
-    return [until - timedelta(hours=number) for number in range(count)]
+def hourly(count: int, until: float = NOW) -> np.ndarray:
+    return until - HOUR * np.arange(count)
 
 
 def test_pace_counts_the_window_only() -> None:
     assert pace(hourly(24 * 30), NOW, WEEK) == pytest.approx(24, abs=0.2)
-    assert pace(hourly(24 * 30, NOW - timedelta(days=8)), NOW, WEEK) == 0
+    assert pace(hourly(24 * 30, NOW - 8 * 24 * HOUR), NOW, WEEK) == 0
 
 
 def test_pace_of_what_has_just_begun_counts_the_days_since_then_and_one_at_least() -> None:
@@ -25,8 +27,8 @@ def test_pace_of_what_has_just_begun_counts_the_days_since_then_and_one_at_least
 
 
 def test_without_any_moment_there_is_no_pace() -> None:
-    assert pace([], NOW, WEEK) is None
-    assert pace([NOW + timedelta(days=1)], NOW, WEEK) is None
+    assert pace(np.array([]), NOW, WEEK) is None
+    assert pace(np.array([NOW + HOUR]), NOW, WEEK) is None
 
 
 def test_a_queue_that_gets_more_than_is_decided_grows_and_says_what_would_be_sustainable() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from promptlabel.errors import PromptlabelError
 from promptlabel.evals.duplicates import repeats_of_earlier
 from promptlabel.pipeline.fitting.tables import contested, traces_of, vote_table
+from promptlabel.pipeline.reviewing.queue_reasons import Explained
 from promptlabel.pipeline.reviewing.queue_scores import (
     Evidence,
     Logged,
@@ -34,6 +35,7 @@ from promptlabel.routing.lanes import (
     UNCERTAIN,
     Budget,
     Chosen,
+    Indices,
     Lane,
     Ranking,
     choose,
@@ -50,10 +52,10 @@ What one lane leaves of its turns, as where no category is rare and nothing is n
 """
 
 CANDIDATES: Final = 2
-"""How many times the budget of top-ranked traces are looked at for repeated content."""
+"""How many times the budget of top-ranked traces are looked at for repeated and like content."""
 
 MOST_COMPARED: Final = 100_000
-"""Top-ranked traces among which like ones are told: each takes 1 kB meanwhile."""
+"""Top-ranked traces that are looked at so at most: each takes a few kB meanwhile."""
 
 REVIEW_WINDOW: Final = timedelta(days=7)
 """The pace of reviewing is that of the last seven days."""
@@ -131,10 +133,11 @@ def _choose(store: Store, task: str, scored: Scored, decided: Mask, budget: Budg
     """The picks, rows among the open traces; what repeats others takes no turn of its lane, what is like them a later."""
     names = [scored.trace_ids[row] for row in scored.open.tolist()]
     ties = permanent_numbers(names, f"ties of {task}")
-    scores = {lane: scored.score(lane) for lane in WEIGHTS}
+    scores = {lane: scored.open_scores(lane) for lane in WEIGHTS}
     ranking = _merged(scores, ties)
-    once = ~_repeats(store, ranking, names, decided, budget)
-    head = ranking.rows[: min(CANDIDATES * budget.size, MOST_COMPARED)]
+    top = min(CANDIDATES * budget.size, MOST_COMPARED)
+    once = ~_repeats(store, ranking.rows[: top + int(decided.sum())], names, decided)
+    head = ranking.rows[:top]
     group = groups(sketches(scored.reviewed.words, scored.open[head]))
     for lane, score in scores.items():
         scores[lane] = once * score
@@ -151,23 +154,22 @@ def _backlog(
 ) -> Backlog:
     """How the queue stands: traffic of the last days before the newest trace, reviews of the last days before now."""
     settings = workspace.project.settings
-    times = logged.times
-    window = timedelta(days=settings.evals.window_days)
+    times, window = logged.times, timedelta(days=settings.evals.window_days)
     return Backlog.of(
         waiting=waiting,
         share=settings.routing.share,
-        traces=pace(times, max(times), window) if times else None,
-        decided=pace(_decision_times(events), now, REVIEW_WINDOW),
+        traces=pace(times, times.max(), window) if len(times) else None,
+        decided=pace(_decision_times(events), now.timestamp(), REVIEW_WINDOW),
     )
 
 
-def _decision_times(events: Sequence[ReviewEvent]) -> list[datetime]:
-    """When each trace that is labelled or flagged was so first."""
+def _decision_times(events: Sequence[ReviewEvent]) -> Floats:
+    """When each trace that is labelled or flagged was so first, in seconds since the epoch."""
     first: dict[str, datetime] = {}
     for (trace_id, _), own in standing(events).items():
         if own and own[-1].action != "skip":
             first[trace_id] = min(own[0].at, first.get(trace_id, own[0].at))
-    return list(first.values())
+    return np.array([moment.timestamp() for moment in first.values()])
 
 
 def _times(events: Sequence[ReviewEvent]) -> dict[str, float]:
@@ -198,10 +200,9 @@ def _reviewed(events: Sequence[ReviewEvent]) -> set[str]:
     return {trace_id for (trace_id, _), own in standing(events).items() if own and own[-1].action != "skip"}
 
 
-def _repeats(store: Store, ranking: Ranking, names: Sequence[str], decided: Mask, budget: Budget) -> Mask:
-    """Which traces at the head of the ranking hold the text, or nearly, of a decided one or of one before them."""
-    top = CANDIDATES * budget.size + int(decided.sum())
-    rows = list(dict.fromkeys([*np.flatnonzero(decided).tolist(), *ranking.rows[:top].tolist()]))
+def _repeats(store: Store, ranked: Indices, names: Sequence[str], decided: Mask) -> Mask:
+    """Which of the ranked traces hold the text, or nearly, of a decided one or of one before them."""
+    rows = list(dict.fromkeys([*np.flatnonzero(decided).tolist(), *ranked.tolist()]))
     traces = {trace.trace_id: trace for trace in store.traces([names[row] for row in rows])}
     found = np.zeros(len(names), dtype=bool)
     found[[rows[place] for place in repeats_of_earlier([traces[names[row]] for row in rows])]] = True
@@ -210,21 +211,19 @@ def _repeats(store: Store, ranking: Ranking, names: Sequence[str], decided: Mask
 
 def _picks(task: str, scored: Scored, chosen: Chosen, budget: Budget) -> list[Pick]:
     rate = sample_probability(len(scored.open), budget.rate)
+    rows = scored.open[chosen.rows]
+    explained = Explained.of(scored, rows)
     return [
         Pick(
             trace_id=scored.trace_ids[row],
             task=task,
             lane=lane,
-            score=float(np.nan_to_num(scored.score(lane)[place])),
+            score=explained.score(place, lane),
             probability=probability,
-            reason=scored.reason(row, lane, rate),
-            parts=scored.known_parts(row) | {"audit": rate},
+            reason=explained.reason(place, lane, rate),
+            parts=explained.known_parts(place) | {"audit": rate},
         )
-        for place, row, lane, probability in zip(
-            chosen.rows.tolist(),
-            scored.open[chosen.rows].tolist(),
-            chosen.lanes,
-            chosen.probability.tolist(),
-            strict=True,
+        for place, (row, lane, probability) in enumerate(
+            zip(rows.tolist(), chosen.lanes, chosen.probability.tolist(), strict=True)
         )
     ]
