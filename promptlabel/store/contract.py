@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from promptlabel.store.connection import Row
+
 UNSEEN: Final = 8192
 """The most votes that `Store.answers` may not know of yet."""
 
@@ -213,6 +215,10 @@ class Store(Protocol):
         call. A vote whose key is present changes nothing, except that a vote or abstain replaces a malformed or
         failed one. A code rule's vote, without request and raw answer, is not journaled.
         """
+        ...
+
+    def add_packed_votes(self, packed: Sequence[Row]) -> None:
+        """As `add_votes`, of what `pack` made of votes in another process: that is ten times faster on the way here."""
         ...
 
     def replace_votes(self, votes: Sequence[Vote]) -> None:

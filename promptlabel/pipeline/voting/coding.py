@@ -18,8 +18,10 @@ from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
 from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task, load_checked
+from promptlabel.store.connection import Row
 from promptlabel.store.contract import WHOLE, Part
 from promptlabel.store.opening import kind_of
+from promptlabel.store.rows import pack
 
 VOTES_AT_ONCE: Final = 512
 """Traces a rule sees at once: enough for a batch of SQL, few enough for the progress bar to move."""
@@ -161,8 +163,8 @@ def _cast_from_here(
     for rules in groups:
         for count, first in enumerate(rules):
             together = (first,) if count else rules
-            for votes in executor.map(cast_handful, _handfuls(workspace, first, together)):
-                writer.write(votes)
+            for packed in executor.map(cast_handful, _handfuls(workspace, first, together)):
+                writer.write_packed(packed)
 
 
 def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
@@ -171,11 +173,13 @@ def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> It
         yield Handful(root, rules, tuple(traces))
 
 
-def cast_handful(handful: Handful) -> list[Vote]:
-    """The rules' votes on the traces."""
+def cast_handful(handful: Handful) -> list[Row]:
+    """The rules' votes on the traces, packed."""
     _, tasks = load_checked(handful.root, [handful.rules[0].task])
     return [
-        vote for rule in handful.rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
+        row
+        for rule in handful.rules
+        for row in pack(code_votes(code_rule(tasks[0], rule), rule, handful.traces))
     ]
 
 
