@@ -49,6 +49,17 @@ def thanks(trace):
 def refund(trace):
     return "bad" if re.search("refund|money back", trace.input or "") else None
 """
+COSTLY = """\
+import time
+from promptlabel import heuristic
+
+@heuristic
+def costly(trace):
+    until = time.thread_time() + {milliseconds} / 1000
+    while time.thread_time() < until:
+        found = hash(trace.output)
+    return "good" if found else None
+"""
 SQL = """
 SELECT trace_id,
     CASE WHEN length(output) > 60 THEN 0 ELSE -1 END, CASE WHEN output LIKE '%sorry%' THEN 1 ELSE -1 END,
@@ -206,7 +217,13 @@ def main() -> None:
     """Nothing; prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=int, default=100_000)
-    parser.add_argument("--skip", nargs="*", default=[], help="contenders to leave out")
+    parser.add_argument(
+        "--costly",
+        type=float,
+        metavar="MS",
+        help="one rule of so many milliseconds in place of the five; no peers",
+    )
+    parser.add_argument("--skip", nargs="*", default=[], help="contenders to leave out, or models")
     parser.add_argument("--work", choices=WORK)
     parser.add_argument("--root", type=Path)
     given = parser.parse_args()
@@ -214,7 +231,11 @@ def main() -> None:
         work_alone(given.root, given.work)
         return
     n = given.traces
-    print(f"{n:,} traces, 5 heuristics, {os.cpu_count()} processors; pool and Ray with 2 workers")
+    if given.costly:
+        globals()["RULES"] = COSTLY.format(milliseconds=given.costly)
+        given.skip += ["sql", "snorkel", "models"]
+    rules = f"one heuristic of {given.costly:g} ms" if given.costly else "5 heuristics"
+    print(f"{n:,} traces, {rules}, {os.cpu_count()} processors; pool and Ray with 2 workers")
     print(f"{'':<34}{'traces/s':>12}{'us CPU each':>12}{'MB peak':>10}{'result':>14}")
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), n, given.skip)

@@ -11,9 +11,10 @@ from promptlabel.errors import ModelError
 from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
 from promptlabel.llm.failures import UnusableAnswerError
-from promptlabel.llm.gate import Gate, Pass
+from promptlabel.llm.gate import Gate, OwnGate
 from promptlabel.llm.jobs import Chance, Job, Limits
 from promptlabel.llm.ledger import Account, Reservation
+from promptlabel.llm.window import Pass
 from promptlabel.records import Answer, Attempt, Question, Usage
 
 Ask = Callable[[Question], Awaitable[Answer]]
@@ -29,10 +30,18 @@ class Exchange:
 
 
 class Requests:
-    """Sends single requests to one client, within an account and the limits."""
+    """Sends single requests to one client, within an account and the limits; through a gate of its own, if none is given."""
 
-    def __init__(self, client: Client, limits: Limits, account: Account, chance: Chance, crew: Crew) -> None:
-        self.gate = Gate(
+    def __init__(
+        self,
+        client: Client,
+        limits: Limits,
+        account: Account,
+        chance: Chance,
+        crew: Crew,
+        gate: Gate | None = None,
+    ) -> None:
+        self.gate = gate or OwnGate(
             limits.concurrency,
             chance.clock,
             chance.sleep,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -27,6 +27,22 @@ from promptlabel.settings import CONFIGURATION_FILE, ModelSettings
 
 _MESSAGE_FRAME = 8
 """Tokens that a chat template puts around a message, more or less."""
+
+
+class Posts(Protocol):
+    """An engine that answers requests as OpenAI's servers take them."""
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            ModelError: the request is refused, or the engine cannot answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Nothing; it is not needed any more."""
+        ...
 
 
 class InProcessClient:
@@ -53,7 +69,11 @@ class InProcessClient:
         self.tokenizer = FewShotTokenizer(self.vocabulary, _window(self.engine))
         self._form = CompletionForm(name, self.tokenizer)
         self._raw = RawChatForm(name, self.tokenizer, self.vocabulary)
-        self._process = VllmProcess(self.engine)
+        self._engine: Posts = VllmProcess(self.engine)
+
+    def through(self, engine: Posts) -> None:
+        """Nothing; from now on an engine is asked that somebody else runs."""
+        self._engine = engine
 
     async def ask(self, question: Question) -> Answer:
         """The model's answer to one request.
@@ -62,9 +82,9 @@ class InProcessClient:
             ModelError: permanent where vLLM cannot load the model or has died.
         """
         if question.decode == "logprobs":
-            received = await self._process.post("/completions", self._form.body(question))
+            received = await self._engine.post("/completions", self._form.body(question))
             return self._form.read(received, question, self.price)
-        received = await self._process.post("/chat/completions", chat_body(self._settings, question))
+        received = await self._engine.post("/chat/completions", chat_body(self._settings, question))
         return read_completion(received, question, self.price)
 
     def accepts(self, question: Question, answer: Answer) -> bool:
@@ -110,7 +130,7 @@ class InProcessClient:
 
     async def close(self) -> None:
         """Nothing; the worker has ended."""
-        await self._process.close()
+        await self._engine.close()
 
 
 def chat_body(settings: ModelSettings, question: Question) -> dict[str, Any]:

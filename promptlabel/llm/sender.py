@@ -15,6 +15,7 @@ from promptlabel.llm.client import CarefulClient, Client
 from promptlabel.llm.crew import Crew
 from promptlabel.llm.exchange import Ask, Requests
 from promptlabel.llm.failures import OF_THE_RULE, RETRIED
+from promptlabel.llm.gate import Gate
 from promptlabel.llm.jobs import Chance, Deliver, Feed, Job, Jobs, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.records import Answer, Attempt
@@ -55,6 +56,7 @@ class Sender:
         account: Account,
         chance: Chance | None = None,
         record: Callable[[Attempt], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._record = record
         self.report = SendReport()
@@ -63,7 +65,7 @@ class Sender:
         self._limits = limits
         self._chance = chance or Chance()
         self._crew = Crew()
-        self._requests = Requests(client, limits, account, self._chance, self._crew)
+        self._requests = Requests(client, limits, account, self._chance, self._crew, gate)
         self._open: dict[str, _Pending] = {}
         self._recent: OrderedDict[str, Answer] = OrderedDict()
         self._retries: list[tuple[float, int, _Pending]] = []
@@ -86,7 +88,7 @@ class Sender:
         """
         self._jobs = Feed(jobs)
         self._deliver = deliver
-        await self._crew.run(self._limits.concurrency, self._work)
+        await self._crew.run(self._limits.concurrency * self._requests.gate.askers_a_place, self._work)
         return self.report
 
     def stop(self, cause: str = "interrupted", message: str = "the run was interrupted") -> None:

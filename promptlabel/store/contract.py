@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from promptlabel.store.connection import Row
+
 UNSEEN: Final = 8192
 """The most votes that `Store.answers` may not know of yet."""
 
@@ -228,6 +230,10 @@ class Store(Protocol):
         """
         ...
 
+    def add_packed_votes(self, packed: Sequence[Row]) -> None:
+        """As `add_votes`, of what `pack` made of votes in another process: that is ten times faster on the way here."""
+        ...
+
     def replace_votes(self, votes: Sequence[Vote]) -> None:
         """Nothing; label, status, confidence and distribution of these keys change (calibration)."""
         ...
@@ -415,4 +421,29 @@ class SharedQueue(Protocol):
 
     def reviews_since(self, task: str, arrival: int) -> tuple[Sequence[ReviewEvent], int]:
         """The task's events that arrived later than that, in order, and how far they go; 0 is before the first."""
+        ...
+
+
+class Tenure(NamedTuple):
+    """The right to do what only one process may do at a time; a greater token ends a smaller one's."""
+
+    name: str
+    token: int
+
+
+@runtime_checkable
+class Fences(Protocol):
+    """A store that can refuse a process which is replaced while it may still live."""
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """What this process holds (see `Store.hold`) or works under."""
+        ...
+
+    def fence(self, name: str) -> Tenure:
+        """A tenure newer than any of that name: what is written under an older one is refused from now on."""
+        ...
+
+    def under(self, tenures: Sequence[Tenure]) -> AbstractContextManager[None]:
+        """A context in which everything that is written proves that these tenures are the newest of their names."""
         ...

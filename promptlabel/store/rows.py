@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 
@@ -19,6 +20,7 @@ from promptlabel.records import (
     Pick,
     RegisteredRule,
     ReviewEvent,
+    Status,
     Trace,
     Usage,
     Vote,
@@ -30,6 +32,8 @@ from promptlabel.store.connection import Row
 T = TypeVar("T")
 
 _KEY_DIGITS: Final = 32
+_STATUS: Final = 5
+"""Where a vote's row has its status."""
 
 
 def trace_row(trace: Trace) -> Row:
@@ -117,6 +121,16 @@ def vote_row(vote: Vote) -> Row:
         vote.cause,
         vote.rationale,
     )
+
+
+def pack(votes: Sequence[Vote]) -> list[Row]:
+    """The votes as a store takes them from another process; see `Store.add_packed_votes`."""
+    return list(map(vote_row, votes))
+
+
+def statuses(packed: Sequence[Row]) -> Counter[Status]:
+    """How many packed votes there are of each status."""
+    return Counter(cast("Status", row[_STATUS]) for row in packed)
 
 
 def vote_from(row: Row) -> Vote:

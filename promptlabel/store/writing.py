@@ -49,7 +49,13 @@ class Writing(Reading):
 
     def add_votes(self, votes: Sequence[Vote], attempts: Sequence[Attempt] = ()) -> None:
         """See `Store.add_votes`."""
-        vote_rows, attempt_rows = list(map(vote_row, votes)), list(map(attempt_row, attempts))
+        self._put(list(map(vote_row, votes)), list(map(attempt_row, attempts)))
+
+    def add_packed_votes(self, packed: Sequence[Row]) -> None:
+        """See `Store.add_packed_votes`."""
+        self._put(packed, ())
+
+    def _put(self, vote_rows: Sequence[Row], attempt_rows: Sequence[Row]) -> None:
         rows: Mapping[Insert, Sequence[Row]] = {
             self._tables.insert_votes: vote_rows,
             self._tables.insert_attempts: attempt_rows,

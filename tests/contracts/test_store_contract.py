@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,6 +32,7 @@ from promptlabel.deeds import Deed, first_broken
 from promptlabel.errors import InputError
 from promptlabel.records import Event, Gold, Message, Pick, Trace
 from promptlabel.store.contract import Added, PosteriorTable, Spent, Store
+from promptlabel.store.rows import pack, statuses
 
 
 def voted(store: Store, task: str = TASK) -> dict[str, object]:
@@ -204,6 +206,21 @@ class TestRules:
         store.register_rules(TASK, rules)
         store.register_rules("other", [])
         assert list(reopen().registered_rules(TASK)) == rules
+
+    def test_packed_votes_are_votes_like_others(self, store: Store, reopen: Open) -> None:
+        code = replace(RULE, rule="code", kind="heuristic", model="code", rule_hash="c", model_hash="c")
+        store.add_traces([a_trace(1), a_trace(2), a_trace(3)])
+        store.register_rules(TASK, [code])
+        votes = [
+            a_code_vote(1, rule=code),
+            replace(a_code_vote(2, rule=code), distribution={"good": 0.25, "bad": 0.75}),
+            replace(a_code_vote(3, rule=code), status="error", label=None, cause="ValueError: three"),
+        ]
+        packed = pickle.loads(pickle.dumps(pack(votes)))  # noqa: S301 - as between processes of one run
+        assert statuses(packed) == {"vote": 2, "error": 1}
+        store.add_packed_votes(packed)
+        store.add_packed_votes(packed)
+        assert by_key([vote for _, vote in reopen().votes(TASK)]) == by_key(votes)
 
     def test_a_renamed_rule_keeps_its_votes_and_an_edited_one_starts_anew(self, store: Store) -> None:
         store.add_traces([a_trace(1)])

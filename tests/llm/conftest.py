@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import importlib.util
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -31,10 +32,16 @@ class FlyingTime(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready:
+            self._forget_cancelled()
             if not self._scheduled:
                 raise AssertionError("deadlock: nothing is ready and no timer is set")
             self._elapsed = max(self._elapsed, self._scheduled[0]._when)
         super()._run_once()
+
+    def _forget_cancelled(self) -> None:
+        while self._scheduled and self._scheduled[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            heapq.heappop(self._scheduled)._scheduled = False
 
 
 @pytest.fixture

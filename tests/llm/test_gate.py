@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlabel.errors import ModelError
-from promptlabel.llm.gate import Gate, Pace
+from promptlabel.llm.gate import OwnGate, Pace
 
 
 def gate(ceiling, **rates):
-    return Gate(ceiling, asyncio.get_running_loop().time, asyncio.sleep, **rates)
+    return OwnGate(ceiling, asyncio.get_running_loop().time, asyncio.sleep, **rates)
 
 
 async def opened(ceiling):

@@ -164,8 +164,8 @@ def test_a_client_that_was_never_asked_starts_nothing(vllm, weights):
     model = client(vllm, weights)
     assert isinstance(model, InProcessClient)
     asyncio.run(model.close())
-    assert isinstance(model._process, VllmProcess)
-    assert model._process._process is None
+    assert isinstance(model._engine, VllmProcess)
+    assert model._engine._process is None
 
 
 @pytest.mark.vllm

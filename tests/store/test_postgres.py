@@ -183,6 +183,29 @@ class TestWhoMayWrite:
                 other.add_review(a_review(3))
         assert [event.event_id for event in other.reviews(TASK)] == ["event-1", "event-3"]
 
+    def test_who_was_replaced_is_refused_however_alive_it_is(self, machine: Open) -> None:
+        leader, zombie, heir = machine("one"), machine("two"), machine("three")
+        with leader.hold("asking models"):
+            with zombie.under([*leader.tenures, leader.fence("asker 0")]):
+                zombie.add_review(a_review(1))
+                newer = leader.fence("asker 0")
+                with pytest.raises(StoreError, match="has taken over 'asker 0'"):
+                    zombie.add_review(a_review(2))
+            with heir.under([*leader.tenures, newer]):
+                heir.add_review(a_review(3))
+        assert [event.event_id for event in leader.reviews(TASK)] == ["event-1", "event-3"]
+
+    def test_who_works_under_a_hold_is_refused_once_that_is_lost(self, machine: Open) -> None:
+        leader, worker, other = machine("one"), machine("two"), machine("three")
+        tenures = Tenures(leader._own.committer, leader._readers, seconds=-1.0)
+        with tenures.hold("asking models"), worker.under(leader.tenures):
+            worker.add_review(a_review(1))
+            with other.hold("asking models"):
+                with pytest.raises(StoreError, match="has taken over 'asking models'"):
+                    worker.add_review(a_review(2))
+                other.add_review(a_review(3))
+        assert [event.event_id for event in other.reviews(TASK)] == ["event-1", "event-3"]
+
     def test_who_is_gone_leaves_at_once_what_it_held(self, machine: Open) -> None:
         gone, other = machine("one"), machine("two")
         held = gone.hold("asking models")

@@ -22,9 +22,11 @@ from promptlabel.pipeline.forgetting.holdings import (
     remember_copies,
 )
 from promptlabel.pipeline.forgetting.local_files import Cleaned, clean
+from promptlabel.pipeline.recording import recorded
 from promptlabel.pipeline.since import since
 from promptlabel.pipeline.voting.sending import SENDING
 from promptlabel.pipeline.workspace import Workspace, open_project
+from promptlabel.records import JsonValue
 from promptlabel.settings import CONFIGURATION_FILE, Project
 from promptlabel.store.agreeing import agree
 from promptlabel.store.borrowed import BorrowedStore
@@ -109,6 +111,18 @@ def forget(root: Path, wish: Wish, confirm: Confirm, now: datetime | None = None
         return forget_in(workspace, wish, confirm, now or datetime.now(UTC))
 
 
+def _told(report: ForgetReport) -> Mapping[str, JsonValue]:
+    """What the history says: counts, and nothing of whom; nothing at all where nothing was done."""
+    if not report.done:
+        return {}
+    return {
+        "traces": report.plan.traces,
+        "rows": dict(report.plan.rows),
+        "evals rewritten": [f"{one.task} {one.version}" for one in report.rewritten],
+    }
+
+
+@recorded("forget", _told)
 def forget_in(workspace: Workspace, wish: Wish, confirm: Confirm, now: datetime) -> ForgetReport:
     """As `forget`, in an opened project in which nobody asks models."""
     whom = _with_retention(workspace, wish, now)

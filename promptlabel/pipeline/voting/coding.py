@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,10 @@ from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
 from promptlabel.rules.heuristic import CodeRule
 from promptlabel.rules.loading import Task, load_checked
+from promptlabel.store.connection import Row
 from promptlabel.store.contract import WHOLE, Part
 from promptlabel.store.opening import kind_of
+from promptlabel.store.rows import pack, statuses
 
 VOTES_AT_ONCE: Final = 512
 """Traces a rule sees at once: enough for a batch of SQL, few enough for the progress bar to move."""
@@ -91,6 +93,13 @@ class Shard:
     since: datetime | None = None
     run: Run = field(default_factory=this_run)
 
+    def __str__(self) -> str:
+        return f"{_named(self.rules)} over part {self.part.number + 1} of {self.part.of} of the traces"
+
+    def pieces(self) -> list[Shard]:
+        """A shard for each rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
+
 
 @dataclass(frozen=True, slots=True)
 class Cast:
@@ -152,6 +161,13 @@ class Handful:
     number: int
     run: Run = field(default_factory=this_run)
 
+    def __str__(self) -> str:
+        return f"{_named(self.rules)} over {len(self.traces):,} traces from {self.traces[0].trace_id} on"
+
+    def pieces(self) -> list[Handful]:
+        """A handful for each rule."""
+        return [replace(self, rules=(rule,)) for rule in self.rules]
+
 
 def _cast_from_here(
     workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
@@ -159,8 +175,8 @@ def _cast_from_here(
     for rules in groups:
         for count, first in enumerate(rules):
             together = (first,) if count else rules
-            for votes in executor.map(cast_handful, _handfuls(workspace, first, together)):
-                writer.write(votes)
+            for packed in executor.map(cast_handful, _handfuls(workspace, first, together)):
+                writer.write_packed(packed)
 
 
 def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
@@ -169,16 +185,16 @@ def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> It
         yield Handful(root, rules, tuple(traces), number)
 
 
-def cast_handful(handful: Handful) -> list[Vote]:
-    """The rules' votes on the traces."""
+def cast_handful(handful: Handful) -> list[Row]:
+    """The rules' votes on the traces, packed."""
     task, rules = handful.rules[0].task, handful.rules
     with shard(handful.run, str(handful.number), task=task, rules=names_of(rules)) as told:
         _, tasks = load_checked(handful.root, [task])
-        votes = [
-            vote for rule in rules for vote in code_votes(code_rule(tasks[0], rule), rule, handful.traces)
+        rows = [
+            row for rule in rules for row in pack(code_votes(code_rule(tasks[0], rule), rule, handful.traces))
         ]
-        told.update(counts=dict(Counter(vote.status for vote in votes)))
-    return votes
+        told.update(counts=dict(statuses(rows)))
+    return rows
 
 
 # --- both
@@ -187,6 +203,10 @@ def cast_handful(handful: Handful) -> list[Vote]:
 def names_of(rules: Rules) -> list[str]:
     """The rules' names."""
     return [rule.rule for rule in rules]
+
+
+def _named(rules: Rules) -> str:
+    return "voting by " + ", ".join(f"{rule.task}/{rule.rule}" for rule in rules)
 
 
 def code_rule(task: Task, rule: RegisteredRule) -> CodeRule:

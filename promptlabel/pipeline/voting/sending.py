@@ -6,9 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, cast
 
 from promptlabel.llm.client import Client
+from promptlabel.llm.gate import Gate
 from promptlabel.llm.jobs import Job, Limits, Outcome, SendReport
 from promptlabel.llm.ledger import Account
 from promptlabel.llm.sender import Sender
@@ -146,10 +148,11 @@ async def send_all(
     questions: Mapping[str, Questions],
     writer: VoteWriter,
     granted: Account | None = None,
+    gates: Mapping[str, Gate] = MappingProxyType({}),
 ) -> Sent:
     """What was sent, by model name, once all votes are delivered or the run was stopped by signal, budget or failure.
 
-    On the project's whole budget, unless an account was granted.
+    On the project's whole budget and rates, unless an account was granted, and gates by model name.
     """
     account = granted or open_account(workspace)
     delivery = _Delivery(workspace.store, writer)
@@ -157,7 +160,13 @@ async def send_all(
     try:
         with tracing({name: models[name] for name in questions}) as records:
             senders = {
-                name: Sender(asked.client, Limits.of(models[name]), account, record=records.get(name))
+                name: Sender(
+                    asked.client,
+                    Limits.of(models[name]),
+                    account,
+                    record=records.get(name),
+                    gate=gates.get(name),
+                )
                 for name, asked in questions.items()
             }
             writer.progress.watch(lambda: _traffic(senders.values()))

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from promptlabel.pipeline.voting.progress import Progress
 from promptlabel.records import Attempt, Status, Vote
+from promptlabel.store.connection import Row
 from promptlabel.store.contract import Store
+from promptlabel.store.rows import statuses
 
 
 class VoteWriter:
@@ -30,6 +32,11 @@ class VoteWriter:
         self._store.add_votes(votes)
         for vote in votes:
             self._count(vote)
+
+    def write_packed(self, packed: Sequence[Row]) -> None:
+        """As `write`, of votes that another process has packed."""
+        self._store.add_packed_votes(packed)
+        self.written_elsewhere(statuses(packed))
 
     def written_elsewhere(self, counts: Mapping[Status, int]) -> None:
         """Nothing; these votes of code rules are with the store already."""

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 
 from promptlabel.errors import StoreError
+from promptlabel.store.contract import Tenure
 from promptlabel.store.journal import START, Position
 from promptlabel.store.postgres.session import (
     PATIENCE,
@@ -47,14 +48,6 @@ class Commit:
 def this_process() -> str:
     """Who we are, for others to read."""
     return f"{socket.gethostname()}, process {os.getpid()}"
-
-
-@dataclass(slots=True)
-class Tenure:
-    """The right to do what only one process may do at a time; a greater token ends a smaller one's."""
-
-    name: str
-    token: int
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from promptlabel.store.contract import (
     LeaseRequest,
     Part,
     PosteriorTable,
+    Tenure,
     VoteTable,
 )
 from promptlabel.store.forgettings import Forgetting
@@ -191,6 +192,19 @@ class PostgresStore(Writing):
     def hold(self, name: str) -> AbstractContextManager[None]:
         """See `Store.hold`."""
         return self._tenures.hold(name)
+
+    @property
+    def tenures(self) -> Sequence[Tenure]:
+        """See `Fences.tenures`."""
+        return self._tenures.held
+
+    def fence(self, name: str) -> Tenure:
+        """See `Fences.fence`."""
+        return self._tenures.fence(name)
+
+    def under(self, tenures: Sequence[Tenure]) -> AbstractContextManager[None]:
+        """See `Fences.under`."""
+        return self._tenures.under(tenures)
 
     @contextmanager
     def squeezed(self) -> Iterator[None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from promptlabel.errors import StoreError
-from promptlabel.store.postgres.committing import Committer, Tenure, owner_of, this_process
+from promptlabel.store.contract import Tenure
+from promptlabel.store.postgres.committing import Committer, owner_of, this_process
 from promptlabel.store.postgres.reading import Readers, only
 
 SECONDS: Final = 60.0
@@ -42,6 +43,27 @@ class Tenures:
             del self._committer.tenures[name]
             keeper.join()
             self._readers.rows("end_tenure", {"name": name, "token": tenure.token})
+
+    def fence(self, name: str) -> Tenure:
+        """A tenure newer than any of that name: who has an older one is refused from now on, however alive."""
+        asked = {"name": name, "owner": this_process()}
+        return Tenure(name, only(self._readers.rows("force_tenure", asked)))
+
+    @property
+    def held(self) -> tuple[Tenure, ...]:
+        """What this process holds or works under."""
+        return tuple(self._committer.tenures.values())
+
+    @contextmanager
+    def under(self, tenures: Sequence[Tenure]) -> Iterator[None]:
+        """A context in which whatever is committed proves that these tenures, which others keep, are the newest."""
+        names = {tenure.name: tenure for tenure in tenures}
+        self._committer.tenures.update(names)
+        try:
+            yield
+        finally:
+            for name in names:
+                del self._committer.tenures[name]
 
     def _take(self, name: str) -> Tenure:
         asked = {"name": name, "owner": this_process(), "seconds": self._seconds}

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres_server import Server
@@ -47,8 +50,9 @@ def die_once(marked: tuple[str, int]) -> int:
     return marked[1]
 
 
-def die(number: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
+def die_of_thirteen(number: int) -> int:
+    if number == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
@@ -87,12 +91,49 @@ def test_a_shard_whose_worker_died_is_worked_on_again(tmp_path: Path) -> None:
     assert sorted(found) == list(range(12))
 
 
-def test_a_shard_that_kills_every_worker_ends_the_run_and_says_what_to_do() -> None:
+def test_a_shard_that_kills_every_worker_ends_the_run_and_says_which_and_what_to_do() -> None:
     with (
         executor_of(ENGINES["pool"]) as executor,
-        pytest.raises(PromptlabelError, match=r"died 4 times.*engine\.workers"),
+        pytest.raises(PromptlabelError, match=r"^13 cost 4 workers.*engine\.workers"),
     ):
-        list(executor.map(die, range(3)))
+        list(executor.map(die_of_thirteen, range(10, 20)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Numbers that are worked on together, which need memory together."""
+
+    numbers: tuple[int, ...]
+
+    def pieces(self) -> list[Batch]:
+        return [Batch((number,)) for number in self.numbers]
+
+
+def die_of_many(batch: Batch) -> int:
+    if len(batch.numbers) > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return sum(batch.numbers)
+
+
+def run_out_of_memory(number: int) -> int:
+    """As a process under a limit of its address space does: the interpreter raises MemoryError."""
+    if number == 3:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        return len(bytearray(8 << 30))
+    return number
+
+
+def test_a_shard_that_is_too_much_is_done_in_pieces() -> None:
+    with executor_of(ENGINES["pool"]) as executor:
+        assert sorted(executor.map(die_of_many, [Batch((1, 2, 4)), Batch((8,))])) == [1, 2, 4, 8]
+
+
+def test_what_has_no_memory_left_is_as_good_as_dead() -> None:
+    with (
+        executor_of(ENGINES["pool"]) as executor,
+        pytest.raises(PromptlabelError, match=r"^3 cost 4 workers.*memory"),
+    ):
+        list(executor.map(run_out_of_memory, range(6)))
 
 
 @pytest.fixture
@@ -108,6 +149,29 @@ def project(tmp_path: Path) -> Callable[[str, str], Path]:
         return root
 
     return make
+
+
+@pytest.mark.parametrize("home", ["embedded", "shared"])
+def test_a_rule_that_the_kernel_kills_for_its_memory_is_named_and_the_rest_can_go_on(
+    home: str,
+    project: Callable[[str, str], Path],
+    postgres: Server,
+    hungry: Any,
+) -> None:
+    store = f'store: "{postgres.new_schema()}"\n' if home == "shared" else ""
+    root = project("hungry", f"{store}engine: {{executor: pool, workers: 2, shard: 40}}\n")
+    (root / "rules" / "quality" / "heuristics.py").write_text(HEURISTICS + hungry.source)
+    with pytest.raises(PromptlabelError, match=r"^voting by quality/hungry over .*engine\.shard"):
+        voted(root)
+    with open_workspace(root) as workspace:
+        before = {vote.key for _, vote in workspace.store.votes("quality")}
+    assert before
+    hungry.feed()
+    with open_workspace(root) as workspace:
+        vote(workspace)
+        after = [vote.key for _, vote in workspace.store.votes("quality")]
+    assert len(after) == len(set(after)) == 900
+    assert before <= set(after)
 
 
 def voted(root: Path) -> tuple[dict[str, int], int]:
