@@ -20,19 +20,38 @@ from promptlabel.traces.sessions import Sessions, keys_of
 from promptlabel.traces.signals import compute_signals
 
 _CHUNK: Final = 2000
-_NOTHING: Final = Added(0, 0)
+_NONE: Final = Added(0, 0)
 _Record = TypeVar("_Record", Trace, Event, Gold, ReviewEvent)
 
 
 @dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingest did: rows that were new and rows that were there already, and signals computed anew."""
+class Counts:
+    """Rows that were new, and rows that were there already."""
 
-    traces: Added
-    events: Added
-    gold: Added
+    added: int = 0
+    present: int = 0
+
+    @classmethod
+    def of(cls, rows: Added) -> Counts:
+        """What the store says of the rows that it holds now."""
+        return cls(rows.added, rows.present)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did, by kind of row.
+
+    Attributes:
+        signals: traces whose signals were computed anew.
+        forgotten: rows that stayed out, for the store has forgotten whom they are about.
+    """
+
+    traces: Counts
+    events: Counts
+    gold: Counts
     signals: int
-    reviews: Added = _NOTHING
+    reviews: Counts = Counts()
+    forgotten: int = 0
 
 
 def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> IngestReport:
@@ -50,12 +69,17 @@ def ingest(store: Store, paths: Sequence[Path], mapping: Path | None = None) -> 
     field_map = None if mapping is None else read_field_map(mapping)
     read = partial(read_files, paths, field_map)
     kinds = {type(record) for record in read()}  # raises on any fault before anything is stored
+    traces = store.add_traces(_only(Trace, read())) if Trace in kinds else _NONE
+    events = store.add_events(_only(Event, read())) if Event in kinds else _NONE
+    gold = store.add_gold(_only(Gold, read())) if Gold in kinds else _NONE
+    reviews = _add_reviews(store, _only(ReviewEvent, read())) if ReviewEvent in kinds else _NONE
     return IngestReport(
-        traces=store.add_traces(_only(Trace, read())) if Trace in kinds else _NOTHING,
-        events=store.add_events(_only(Event, read())) if Event in kinds else _NOTHING,
-        gold=store.add_gold(_only(Gold, read())) if Gold in kinds else _NOTHING,
-        reviews=_add_reviews(store, _only(ReviewEvent, read())) if ReviewEvent in kinds else _NOTHING,
+        traces=Counts.of(traces),
+        events=Counts.of(events),
+        gold=Counts.of(gold),
+        reviews=Counts.of(reviews),
         signals=update_signals(store),
+        forgotten=sum(rows.forgotten for rows in (traces, events, gold, reviews)),
     )
 
 

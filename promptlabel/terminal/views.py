@@ -11,6 +11,7 @@ from promptlabel.terminal.eval_views import audit, certify, freeze, gate, report
 from promptlabel.terminal.forget_views import forget
 from promptlabel.terminal.people_views import history, reviewers
 from promptlabel.terminal.printing import (
+    counted,
     say,
     say_next,
     screen,
@@ -27,19 +28,17 @@ def _init(report: Any) -> None:
 
 
 def _ingest(report: Any) -> None:
-    kinds = ("traces", "events", "gold", *(["reviews"] if any(_counts(report.reviews)) else []))
-    counts = {kind: _counts(getattr(report, kind)) for kind in kinds}
-    refused = any(forgotten for *_, forgotten in counts.values())
-    table = table_of("", ">new", ">there already", *([">forgotten"] if refused else []))
-    for kind, numbers in counts.items():
-        table.add_row(kind, *(f"{number:,}" for number in numbers[: 3 if refused else 2]))
+    table = table_of("", ">new", ">there already")
+    for kind in ("traces", "events", "gold", "reviews"):
+        counts = getattr(report, kind)
+        if kind != "reviews" or counts.added or counts.present:
+            table.add_row(kind, f"{counts.added:,}", f"{counts.present:,}")
     screen.print(table)
-    if refused:
-        say("What was forgotten stays out; `promptlabel ingest --remember` takes it in again.")
-
-
-def _counts(added: Any) -> tuple[int, int, int]:
-    return added.added, added.present, added.forgotten
+    if report.forgotten:
+        say(
+            f"{counted(report.forgotten, 'row')} about what was forgotten stayed out;"
+            " `promptlabel ingest --remember` takes in what was forgotten."
+        )
 
 
 def _doctor(report: Any) -> None:

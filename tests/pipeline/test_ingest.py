@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from promptlabel.errors import InputError
-from promptlabel.pipeline.ingest import IngestReport, ingest
+from promptlabel.pipeline.ingest import Counts, IngestReport, ingest
 from promptlabel.settings import Project, Settings
-from promptlabel.store.contract import Added, Store
+from promptlabel.store.contract import Store
 from promptlabel.store.opening import open_store
 
 MOMENT = "2026-01-31T12:00:00Z"
-NOTHING = Added(0, 0)
+NOTHING = Counts(0, 0)
 
 
 def trace(name: str, text: str = "x") -> dict[str, object]:
@@ -47,7 +47,7 @@ def contents(store: Store) -> tuple[int, int, int]:
 
 def test_three_kinds_in_one_file(store: Store, tmp_path: Path) -> None:
     file = written(tmp_path / "in.jsonl", trace("a"), event("a", "copied"), gold("a", "good"), trace("b"))
-    assert ingest(store, [file]) == IngestReport(Added(2, 0), Added(1, 0), Added(1, 0), signals=2)
+    assert ingest(store, [file]) == IngestReport(Counts(2, 0), Counts(1, 0), Counts(1, 0), signals=2)
     stored = {found.trace_id: found for found in store.traces()}
     assert stored["a"].signal("copied") == 1.0
     assert stored["b"].signal("copied") is None
@@ -60,8 +60,8 @@ def test_a_foreign_log_through_a_mapping_twice(store: Store, tmp_path: Path) -> 
         "trace: {trace_id: n, input: q}\nevents: [{event: =rated, value: stars, timestamp: at}]\n"
     )
     file = written(tmp_path / "log.jsonl", {"n": 1, "q": "x", "stars": 4, "at": MOMENT}, {"n": 2, "q": "y"})
-    assert ingest(store, [file], mapping) == IngestReport(Added(2, 0), Added(1, 0), NOTHING, signals=2)
-    assert ingest(store, [file], mapping) == IngestReport(Added(0, 2), Added(0, 1), NOTHING, signals=0)
+    assert ingest(store, [file], mapping) == IngestReport(Counts(2, 0), Counts(1, 0), NOTHING, signals=2)
+    assert ingest(store, [file], mapping) == IngestReport(Counts(0, 2), Counts(0, 1), NOTHING, signals=0)
     assert next(iter(store.traces(["1"]))).signal("rated") == 4
 
 
@@ -76,7 +76,7 @@ def test_a_place_that_no_row_has_stores_nothing(store: Store, tmp_path: Path) ->
 def test_the_same_again_adds_nothing(store: Store, tmp_path: Path) -> None:
     file = written(tmp_path / "in.jsonl", trace("a"), event("a", "copied"), gold("a", "good"))
     ingest(store, [file])
-    assert ingest(store, [file]) == IngestReport(Added(0, 1), Added(0, 1), Added(0, 1), signals=0)
+    assert ingest(store, [file]) == IngestReport(Counts(0, 1), Counts(0, 1), Counts(0, 1), signals=0)
     assert contents(store) == (1, 1, 1)
 
 
@@ -85,7 +85,7 @@ def test_signals_follow_events_that_come_later_or_first(store: Store, tmp_path: 
     ingest(store, [early])
     ingest(store, [written(tmp_path / "traces.jsonl", trace("a"), trace("b"))])
     report = ingest(store, [written(tmp_path / "late.jsonl", event("a", "rejected"))])
-    assert report == IngestReport(NOTHING, Added(1, 0), NOTHING, signals=1)
+    assert report == IngestReport(NOTHING, Counts(1, 0), NOTHING, signals=1)
     stored = {found.trace_id: found.signals for found in store.traces()}
     assert stored["a"]["copied"] == stored["a"]["rejected"] == stored["b"]["copied"] == 1.0
     assert "rejected" not in stored["b"]

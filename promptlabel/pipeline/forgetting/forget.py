@@ -22,7 +22,7 @@ from promptlabel.pipeline.forgetting.holdings import (
     remember_copies,
 )
 from promptlabel.pipeline.forgetting.local_files import Cleaned, clean
-from promptlabel.pipeline.recording import recorded
+from promptlabel.pipeline.recording import recording
 from promptlabel.pipeline.since import since
 from promptlabel.pipeline.voting.sending import SENDING
 from promptlabel.pipeline.workspace import Workspace, open_project
@@ -111,18 +111,6 @@ def forget(root: Path, wish: Wish, confirm: Confirm, now: datetime | None = None
         return forget_in(workspace, wish, confirm, now or datetime.now(UTC))
 
 
-def _told(report: ForgetReport) -> Mapping[str, JsonValue]:
-    """What the history says: counts, and nothing of whom; nothing at all where nothing was done."""
-    if not report.done:
-        return {}
-    return {
-        "traces": report.plan.traces,
-        "rows": dict(report.plan.rows),
-        "evals rewritten": [f"{one.task} {one.version}" for one in report.rewritten],
-    }
-
-
-@recorded("forget", _told)
 def forget_in(workspace: Workspace, wish: Wish, confirm: Confirm, now: datetime) -> ForgetReport:
     """As `forget`, in an opened project in which nobody asks models."""
     whom = _with_retention(workspace, wish, now)
@@ -130,7 +118,21 @@ def forget_in(workspace: Workspace, wish: Wish, confirm: Confirm, now: datetime)
     plan = _plan(workspace, whom, ids)
     if not confirm(plan):
         return ForgetReport(plan, done=False)
-    names = _names(whom, ids)
+    with recording(workspace, "forget") as told:
+        report = _forgotten(workspace, plan, wish, _names(whom, ids), now)
+        told.update(_counts(report))
+    return report
+
+
+def _counts(report: ForgetReport) -> Mapping[str, JsonValue]:
+    """What the history says: nothing of whom."""
+    rewritten_evals = [f"{one.task} {one.version}" for one in report.rewritten]
+    return {"traces": report.plan.traces, "rows": dict(report.plan.rows), "evals rewritten": rewritten_evals}
+
+
+def _forgotten(
+    workspace: Workspace, plan: ForgetPlan, wish: Wish, names: Sequence[tuple[Kind, str]], now: datetime
+) -> ForgetReport:
     if names:
         remember_copies(workspace, plan.exports, now)
         write_forgetting(workspace.project.root / FOLDER, next_forgetting(workspace.store, names, now))

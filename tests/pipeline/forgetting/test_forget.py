@@ -247,11 +247,8 @@ def test_as_a_user_sees_it(root: Path, promptlabel: Run) -> None:
     again = promptlabel("ingest", "again.jsonl", cwd=root).stdout
     assert "forgotten" in again
     assert "--remember" in again
-    assert read_json(promptlabel("ingest", "again.jsonl", "--json", cwd=root))["traces"] == {
-        "added": 0,
-        "present": 0,
-        "forgotten": 1,
-    }
+    report = read_json(promptlabel("ingest", "again.jsonl", "--json", cwd=root))
+    assert (report["traces"], report["forgotten"]) == ({"added": 0, "present": 0}, 1)
     took = promptlabel("ingest", "again.jsonl", "--remember", "--json", cwd=root)
     assert read_json(took)["traces"]["added"] == 1
 
