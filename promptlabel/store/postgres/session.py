@@ -23,7 +23,11 @@ _CONNECT_SECONDS: Final = 10
 _PAUSE: Final = 0.2
 _RESTARTING: Final = ("starting up", "shutting down", "recovery mode", "not yet accepting")
 _DOWN: Final = ("refused", "reset by peer", "closed the connection", "No such file", "terminating connection")
-_OPTIONS: Final = "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_encoding=UTF8"
+_OPTIONS: Final = (
+    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c client_encoding=UTF8"
+    # All rows of a cursor are read: a plan that is quick for the first of them may be quadratic for the rest.
+    " -c cursor_tuple_fraction=1"
+)
 
 _LOST: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 
