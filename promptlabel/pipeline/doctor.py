@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from promptlabel.deeds import first_broken
-from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError
+from promptlabel.errors import InputError, MissingExtraError, StoreDamagedError, StoreError, StoreHeldError
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.settings import Project, load_project
 from promptlabel.store.agreeing import agree
@@ -130,6 +130,8 @@ def _store(project: Project, *, repair: bool) -> Iterator[Check]:
             yield from _repaired(path, journal)
         else:
             yield from _verified(project, path, journal)
+    except StoreHeldError as error:
+        yield from _lent(project, error, repair=repair)
     except StoreDamagedError as error:
         yield Check("store", ok=False, detail=str(error), remedy=_REPAIR)
     except (StoreError, InputError) as error:
@@ -146,6 +148,21 @@ def _shared(project: Project) -> Iterator[Check]:
         put_back = f"{store.recovered} journal entries put back on opening"
         detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
         rest = (_history(store), *_forgotten(project, store))
+    yield Check("store", ok=True, detail=detail)
+    yield from rest
+
+
+def _lent(project: Project, held: StoreHeldError, *, repair: bool) -> Iterator[Check]:
+    """What can be asked of a store through the process that lends it, which is not what its files hold."""
+    try:
+        if repair:
+            raise held
+        with open_store(project) as store:
+            detail = f"lent by the process of a page; {store.count_traces():,} traces; files are looked at without it"
+            rest = (_history(store), *_forgotten(project, store))
+    except StoreError as error:
+        yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
+        return
     yield Check("store", ok=True, detail=detail)
     yield from rest
 

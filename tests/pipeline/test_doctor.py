@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from store_samples import RULE, TASK, a_trace, a_vote, an_attempt, by_key
 from promptlabel.pipeline.doctor import Check, Diagnosis, doctor
 from promptlabel.store.contract import Spent
 from promptlabel.store.duckdb_store import DuckDBStore
+from promptlabel.store.sharing import StoreServer
 
 CONFIGURATION = "models:\n  default: {provider: scripted, model: answers.yaml}\n"
 
@@ -72,6 +74,15 @@ def test_a_store_held_by_somebody_is_said_to_be(root: Path) -> None:
     assert "held by process" in fault.detail
 
 
+def test_a_store_that_is_lent_is_asked_through_whoever_lends_it(root: Path) -> None:
+    with opened(root) as store, closing(StoreServer(store, root / ".promptlabel")):
+        told = {check.name: check for check in doctor(root).checks}
+        refused = faults(doctor(root, repair=True))["store"]
+    assert (told["store"].ok, told["history"].ok) == (True, True)
+    assert "lent by the process of a page" in told["store"].detail
+    assert "held by process" in refused.detail
+
+
 def test_a_damaged_journal_line_is_named_and_made_good_from_the_store(root: Path) -> None:
     segment = root / ".promptlabel" / "journal" / "000001.jsonl"
     content = bytearray(segment.read_bytes())
@@ -99,6 +110,7 @@ def test_votes_and_ledger_come_back_from_the_journal_alone(root: Path, ruin: obj
 
 LIST_MODULES = """
 import sys, json
+from contextlib import closing
 from pathlib import Path
 from promptlabel.pipeline.doctor import doctor
 doctor(Path(sys.argv[1]))
