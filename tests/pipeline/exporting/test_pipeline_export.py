@@ -16,9 +16,8 @@ from promptlabel.errors import InputError
 from promptlabel.pipeline.evaluating.freeze import freeze
 from promptlabel.pipeline.exporting import export_rows
 from promptlabel.pipeline.exporting.export import ENDINGS, UNFROZEN, export
-from promptlabel.pipeline.ingest import ingest
+from promptlabel.pipeline.ingest import Counts, ingest
 from promptlabel.review.adjudication import decide
-from promptlabel.store.contract import Added
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ROWS = ("training", "votes", "posteriors", "queue", "gold")
@@ -190,8 +189,8 @@ def test_what_was_decided_there_comes_back_as_reviews_once_with_provenance(tone,
     rows = READERS[".json"](path)
     annotated_elsewhere(rows, kind, "good")
     path.write_text(orjson.dumps(rows).decode())
-    assert ingest(store, [path]).reviews == Added(len(rows), 0)
-    assert ingest(store, [path]).reviews == Added(0, len(rows))
+    assert ingest(store, [path]).reviews == Counts(len(rows), 0)
+    assert ingest(store, [path]).reviews == Counts(0, len(rows))
     picks = {pick.trace_id: pick for pick in store.queue("tone")}
     decided = decide(store.reviews("tone"), store.gold("tone"))
     found = [one for one in decided if one.lane is not None]
@@ -208,11 +207,11 @@ def test_what_was_suggested_there_was_not_decided_blind_and_our_own_decisions_do
     store = labelled.workspace.store
     before = len(store.reviews("tone"))
     path = Path(export(labelled.workspace, kind, suggestions=True).path)
-    assert ingest(store, [path]).reviews == Added(0, 0)
+    assert ingest(store, [path]).reviews == Counts(0, 0)
     rows = READERS[".json"](path)
     annotated_elsewhere(rows, kind, "good")
     path.write_text(orjson.dumps(rows).decode())
-    assert ingest(store, [path]).reviews == Added(len(rows), 0)
+    assert ingest(store, [path]).reviews == Counts(len(rows), 0)
     assert not any(event.blind for event in store.reviews("tone")[before:])
 
 
