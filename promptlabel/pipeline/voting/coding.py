@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from promptlabel.store.contract import WHOLE, Part
 from promptlabel.store.opening import kind_of
 from promptlabel.store.rows import pack, statuses
 
+SHARDS_A_WORKER: Final = 4
+"""At least, where there are traces enough: one that is slow then holds up no more than a few."""
 VOTES_AT_ONCE: Final = 512
 """Traces a rule sees at once: enough for a batch of SQL, few enough for the progress bar to move."""
 
@@ -112,7 +115,7 @@ class Cast:
 def _cast_where_they_are(
     workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
 ) -> None:
-    parts = max(1, -(-workspace.store.count_traces() // workspace.project.settings.engine.shard))
+    parts = max(1, -(-workspace.store.count_traces() // _shard_size(workspace)))
     root = workspace.project.root.resolve()
     shards = (
         Shard(root, rules, Part(number, parts), workspace.since)
@@ -180,7 +183,7 @@ def _cast_from_here(
 
 
 def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
-    root, size = workspace.project.root.resolve(), workspace.project.settings.engine.shard
+    root, size = workspace.project.root.resolve(), _shard_size(workspace)
     for number, traces in enumerate(_pending(workspace, lacking, size), start=1):
         yield Handful(root, rules, tuple(traces), number)
 
@@ -198,6 +201,14 @@ def cast_handful(handful: Handful) -> list[Row]:
 
 
 # --- both
+
+
+def _shard_size(workspace: Workspace) -> int:
+    """Traces in a shard: so many as is configured, or fewer, so that there are some for every worker."""
+    engine = workspace.project.settings.engine
+    workers = engine.workers or os.cpu_count() or 1
+    fair = -(-workspace.store.count_traces() // (SHARDS_A_WORKER * workers))
+    return min(engine.shard, max(fair, VOTES_AT_ONCE))
 
 
 def names_of(rules: Rules) -> list[str]:
