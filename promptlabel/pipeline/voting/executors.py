@@ -184,7 +184,8 @@ def ray_of(engine: Engine) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    ray.init(address=engine.address, num_cpus=None if engine.address else engine.workers, **_QUIET)
+    # Without an address Ray would join whatever cluster it finds on this machine.
+    ray.init(address=engine.address or "local", num_cpus=None if engine.address else engine.workers, **_QUIET)
     try:
         yield ray
     finally:
