@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -263,7 +263,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         of = measure(given, Path(folder))
-    print("\nconstants: " + json.dumps({name: float(f"{value:.3g}") for name, value in vars_of(of).items()}))
+    print("\nconstants: " + json.dumps({name: float(f"{value:.3g}") for name, value in asdict(of).items()}))
     months = [Month(10.0**power) for power in (6, 8, 10)]
     found = [machines(month, of, given.hours) for month in months]
     print(
@@ -276,11 +276,6 @@ def main() -> None:
     print(f"{'machines':>10}{'votes/s':>14}{'traces a day':>18}")
     for line in wall(of):
         print(line, flush=True)
-
-
-def vars_of(of: Constants) -> dict[str, float]:
-    """The constants by name."""
-    return {name: getattr(of, name) for name in of.__dataclass_fields__}
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ class Burst:
     thread: Thread
     left: float
 
+    @property
+    def due(self) -> float:
+        """Seconds until it is done, if all stays as it is."""
+        return self.left / self.thread.machine.pace
+
 
 def seconds_for(items: float, workers: Sequence[Worker]) -> float:
     """How long the workers take for so many items together."""
@@ -113,17 +118,14 @@ class _Run:
 
     def _next(self) -> Worker:
         """The worker whose step is done first; time has gone on till then."""
-        first, machine = min(
-            ((burst.left / one.pace, one) for one in self._machines if one.busy for burst in [_least(one)]),
-            key=lambda pair: pair[0],
-            default=(float("inf"), None),
-        )
-        if machine is None or (self._waiting and self._waiting[0][0] <= self._now + first):
+        nearest = [min(one.busy, key=lambda burst: burst.left) for one in self._machines if one.busy]
+        burst = min(nearest, key=lambda burst: burst.due, default=None)
+        if burst is None or (self._waiting and self._waiting[0][0] <= self._now + burst.due):
             moment, _, worker = heapq.heappop(self._waiting)
             self._pass(max(0.0, moment - self._now))
             return worker
-        burst = _least(machine)
-        self._pass(first)
+        machine = burst.thread.machine
+        self._pass(burst.due)
         machine.busy.remove(burst)
         burst.thread.line.popleft()
         if burst.thread.line:
@@ -136,7 +138,3 @@ class _Run:
             for burst in machine.busy:
                 burst.left -= seconds * pace
         self._now += seconds
-
-
-def _least(machine: Machine) -> Burst:
-    return min(machine.busy, key=lambda burst: burst.left)

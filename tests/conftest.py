@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import launched
 from hypothesis import settings
 from postgres_server import Server, programs, temporary_folder
 from topics_project import topics  # noqa: F401 - a fixture
@@ -73,6 +74,13 @@ def project(promptlabel: Run, tmp_path: Path) -> Path:
     )
     promptlabel("ingest", "sample.jsonl", cwd=root)
     return root
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser without a window, for the tests of one file."""
+    with launched() as browser:
+        yield browser
 
 
 def read_json(done: subprocess.CompletedProcess[str]) -> Any:

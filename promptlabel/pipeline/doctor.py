@@ -147,7 +147,7 @@ def _shared(project: Project) -> Iterator[Check]:
             raise TypeError("a shared store is a PostgresStore")
         put_back = f"{store.recovered} journal entries put back on opening"
         detail = f"{store.address}, {store.server}; {store.count_traces():,} traces; {put_back}"
-        rest = (_history(store), *_forgotten(project, store))
+        rest = _past(project, store)
     yield Check("store", ok=True, detail=detail)
     yield from rest
 
@@ -159,12 +159,17 @@ def _lent(project: Project, held: StoreHeldError, *, repair: bool) -> Iterator[C
             raise held
         with open_store(project) as store:
             detail = f"lent by the process of a page; {store.count_traces():,} traces; files are looked at without it"
-            rest = (_history(store), *_forgotten(project, store))
+            rest = _past(project, store)
     except StoreError as error:
         yield Check("store", ok=False, detail=str(error), remedy="do what the message says")
         return
     yield Check("store", ok=True, detail=detail)
     yield from rest
+
+
+def _past(project: Project, store: Store) -> tuple[Check, ...]:
+    """What people did and what was forgotten, read while the store is open."""
+    return (_history(store), *_forgotten(project, store))
 
 
 def _forgotten(project: Project, store: Store) -> Iterator[Check]:
@@ -190,7 +195,7 @@ def _verified(project: Project, path: Path, journal: Path) -> Iterator[Check]:
     with DuckDBStore(path, journal) as store:
         agree(store, project)
         found = store.verify()
-        rest = (_history(store), *_forgotten(project, store))
+        rest = _past(project, store)
     yield Check("store", ok=True, detail=f"opens; {store.recovered} journal entries put back on opening")
     yield from _findings(found)
     yield from rest

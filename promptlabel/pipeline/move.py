@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from promptlabel.errors import InputError, PromptlabelError
 from promptlabel.pipeline.files import write_bytes
-from promptlabel.pipeline.recording import at_the_prompt, record
+from promptlabel.pipeline.recording import at_the_prompt
 from promptlabel.records import JsonValue
 from promptlabel.settings import CONFIGURATION_FILE, Project, load_project
 from promptlabel.store.contract import Store
@@ -52,7 +52,7 @@ def move(root: Path, target: str) -> MoveReport:
             new.repair()  # its journal hears of the paid votes, so that it could be rebuilt from it
         after = fingerprints(cast("Movable", new))
         _require_equal(before, after)
-        record(new, actor, "move", details=_told(old, new, after))
+        new.add_deed(actor.deed("move", details=_told(old, new, after)))
     _name_in_configuration(project, target)
     return MoveReport(source, target, after)
 

@@ -18,7 +18,6 @@ from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue, digest
 from promptlabel.rules.loading import Task
 from promptlabel.settings import Settings
-from promptlabel.store.contract import Store
 
 PERSON: Final = "PROMPTLABEL_PERSON"
 """The environment variable that says who works here; ``--as`` sets it."""
@@ -42,6 +41,18 @@ class Actor:
     via: Via
     host: str
 
+    def deed(
+        self,
+        verb: str,
+        *,
+        task: str | None = None,
+        outcome: str = DONE,
+        details: Mapping[str, JsonValue] | None = None,
+        clock: Clock = _now,
+    ) -> Deed:
+        """What they do now, to be recorded."""
+        return Deed(clock(), self.person, self.via, self.host, verb, task, outcome, details or {})
+
 
 def at_the_prompt(settings: Settings, environment: Mapping[str, str] = os.environ) -> Actor:
     """Whoever runs this process: as they say, else as the system knows them.
@@ -53,33 +64,6 @@ def at_the_prompt(settings: Settings, environment: Mapping[str, str] = os.enviro
     if said and settings.people:
         settings.person(said, f"--as, {PERSON}")
     return Actor(said or user, "cli", f"{user}@{socket.gethostname()}")
-
-
-def record(
-    store: Store,
-    actor: Actor,
-    verb: str,
-    *,
-    task: str | None = None,
-    outcome: str = DONE,
-    details: Mapping[str, JsonValue] | None = None,
-    clock: Clock = _now,
-) -> None:
-    """Nothing; the deed is in the history, durably."""
-    store.add_deed(deed_of(actor, verb, task=task, outcome=outcome, details=details, clock=clock))
-
-
-def deed_of(
-    actor: Actor,
-    verb: str,
-    *,
-    task: str | None = None,
-    outcome: str = DONE,
-    details: Mapping[str, JsonValue] | None = None,
-    clock: Clock = _now,
-) -> Deed:
-    """What the actor does now, to be recorded."""
-    return Deed(clock(), actor.person, actor.via, actor.host, verb, task, outcome, details or {})
 
 
 @contextmanager
@@ -96,10 +80,10 @@ def recording(workspace: Workspace, verb: str, task: str | None = None) -> Itera
     except Exception as error:
         with suppress(PromptlabelError):  # the first error is the one to hear of
             failed = f"failed: {type(error).__name__}"
-            record(workspace.store, actor, verb, task=task, outcome=failed, details=details)
+            workspace.store.add_deed(actor.deed(verb, task=task, outcome=failed, details=details))
         raise
     if details:
-        record(workspace.store, actor, verb, task=task, details=details)
+        workspace.store.add_deed(actor.deed(verb, task=task, details=details))
 
 
 def recorded(
@@ -134,12 +118,8 @@ def notice_settings(workspace: Workspace, actor: Actor | None = None) -> None:
     workspace.store.save_state(_SEEN, now)
     if isinstance(before, Mapping):
         changed = sorted(key for key in now.keys() | before.keys() if now.get(key) != before.get(key))
-        record(
-            workspace.store,
-            actor or at_the_prompt(settings),
-            "see settings changed",
-            details={"keys": changed},
-        )
+        seen = (actor or at_the_prompt(settings)).deed("see settings changed", details={"keys": changed})
+        workspace.store.add_deed(seen)
 
 
 def _task_of(workspace: Workspace, given: tuple[object, ...]) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
 
-from promptlabel.store.files import sync_folder
+from promptlabel.store.files import sync
 
 Entry = Mapping[str, Any]
 """One journal entry; `kind` says which of vote, attempts, replace, drop, review or commit it is."""
@@ -110,7 +110,7 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._number = number
         self._offset = os.fstat(self._file).st_size
-        sync_folder(self.folder)
+        sync(self.folder)
 
 
 def encode(entry: Entry) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import duckdb
 
 from promptlabel.errors import StoreHeldError
 from promptlabel.store.connection import connect, store_errors
-from promptlabel.store.files import sync_folder
+from promptlabel.store.files import sync
 
 _MEMORY = "2GB"
 
@@ -51,13 +50,9 @@ def _attach(database: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _replace(new: Path, path: Path) -> None:
-    handle = os.open(new, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(new)
     new.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _quoted(path: Path) -> str:

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from promptlabel.deeds import DONE, REFUSED, Deed
 from promptlabel.errors import StoreHeldError
 from promptlabel.people import RIGHTS, Person, Right
-from promptlabel.pipeline.recording import Actor, deed_of
+from promptlabel.pipeline.recording import Actor
 from promptlabel.records import JsonValue
 from promptlabel.store.contract import Store
 from promptlabel.web.access import Access, StrangerError
@@ -72,12 +72,9 @@ class VisitorBook:
     ) -> None:
         """Nothing; that somebody of this name did this is in the history."""
         actor = Actor(name, "page", _host(request))
-        self._waiting.append(
-            deed_of(actor, verb, task=task, outcome=outcome, details=details, clock=self._clock)
-        )
-        with suppress(
-            StoreHeldError
-        ):  # another verb has the embedded store: it is written with what comes next
+        self._waiting.append(actor.deed(verb, task=task, outcome=outcome, details=details, clock=self._clock))
+        # Where another verb has the embedded store it is written with what comes next.
+        with suppress(StoreHeldError):
             await run_in_threadpool(self.finish)
 
     def finish(self) -> None:

@@ -10,7 +10,7 @@ from promptlabel.errors import fail
 from promptlabel.llm.local import models_kept
 from promptlabel.people import clean_name
 from promptlabel.pipeline.authoring.workbench import Bench
-from promptlabel.pipeline.recording import at_the_prompt, notice_settings, record
+from promptlabel.pipeline.recording import at_the_prompt, notice_settings
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import JsonValue
 from promptlabel.settings import Review
@@ -79,7 +79,7 @@ def serve(
         address = f"https://{name}{app.state.path}" if name else local
         base = address.removesuffix(app.state.path)
         started: dict[str, JsonValue] = {"address": base, "people": len(admission.people)}
-        record(workspace.store, actor, "start the review", details=started)
+        workspace.store.add_deed(actor.deed("start the review", details=started))
         invitations = {name: f"{base}/join/{token}" for name, token in links.items()}
         announce(address, invitations, as_json=as_json, sentence=_sentence(admission))
 
@@ -90,7 +90,7 @@ def serve(
         refresher,
     ):
         run_server(app, ready, port=port, host=host)
-        record(workspace.store, actor, "stop the review")
+        workspace.store.add_deed(actor.deed("stop the review"))
 
 
 def admission_of(workspace: Workspace, review: Review) -> Admission:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forgettable import about
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_homes import Open
@@ -28,6 +29,9 @@ from promptlabel.records import Event, Gold, Pick
 from promptlabel.store.contract import Added, PosteriorTable, Store, Whom
 from promptlabel.store.forgettings import Forgetting, Kind, mark_of
 
+OF_ONE_TRACE = {
+    "traces": 1, "events": 1, "signals": 1, "votes": 2, "gold": 1, "reviews": 1, "posteriors": 1, "picks": 1,
+}  # fmt: skip
 SALT = "00112233445566778899aabbccddeeff"
 FORGOTTEN, KEPT = "trace-00001", "trace-00002"
 KINDS: tuple[Kind, ...] = ("trace", "user", "session")
@@ -63,14 +67,8 @@ def everything_of(store: Store, number: int) -> dict[str, object]:
     """All that is to be read of a trace."""
     name = f"trace-{number:05d}"
     fitted = store.posteriors(TASK)
-    return {
-        "traces": list(store.traces([name])),
-        "events": list(store.events([name])),
-        "votes": list(store.votes(TASK, trace_ids=[name])),
-        "gold": [one for one in store.gold(TASK) if one.trace_id == name],
-        "reviews": [one for one in store.reviews(TASK) if one.trace_id == name],
+    return about(store, name) | {
         "posteriors": [one for one in (fitted.trace_ids if fitted else ()) if one == name],
-        "picks": [one for one in store.queue(TASK) if one.trace_id == name],
         "answers": list(store.answers([a_vote(number).request or ""])),
         "states": name in f"{store.state('trained:quality')} {store.state('audit draw:quality')}",
         "report": name in str(fitted.report) if fitted else False,
@@ -89,16 +87,7 @@ def test_nothing_is_left_of_a_forgotten_trace_and_all_of_others(store: Store, re
     fill(store)
     before, spent, cost = everything_of(store, 2), store.spent(), store.cost(TASK)
     gone = store.forget(forgetting_of(FORGOTTEN))
-    assert {**gone} == {
-        "traces": 1,
-        "events": 1,
-        "signals": 1,
-        "votes": 2,
-        "gold": 1,
-        "reviews": 1,
-        "posteriors": 1,
-        "picks": 1,
-    }
+    assert {**gone} == OF_ONE_TRACE
     for open_again in (lambda: store, reopen):
         again = open_again()
         assert not any(everything_of(again, 1).values())
@@ -171,16 +160,7 @@ def test_traces_are_found_by_id_person_session_and_age(store: Store) -> None:
     assert found == ["trace-00001", "trace-00002", "trace-00004"]
     assert store.matching(Whom(before=START + timedelta(minutes=3))) == ["trace-00001", "trace-00002"]
     assert store.matching(Whom()) == []
-    assert store.footprint(["trace-00001"]) == {
-        "traces": 1,
-        "events": 1,
-        "signals": 1,
-        "votes": 2,
-        "gold": 1,
-        "reviews": 1,
-        "posteriors": 1,
-        "picks": 1,
-    }
+    assert store.footprint(["trace-00001"]) == OF_ONE_TRACE
 
 
 def test_after_erasing_neither_store_nor_journal_need_it_again(store: Store, reopen: Open) -> None:

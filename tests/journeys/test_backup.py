@@ -32,6 +32,12 @@ def restore(address: str, file: Path) -> None:
     run("pg_restore", "--clean", "--if-exists", "--dbname", address, file)
 
 
+def project_on(address: str, root: Path) -> Path:
+    root.mkdir()
+    (root / "promptlabel.yaml").write_text(f'store: "{address}"\n')
+    return root
+
+
 def everything(store: Store) -> list[object]:
     """Traces, votes, decisions, money."""
     by_event = sorted(store.reviews(TASK), key=lambda event: event.event_id)
@@ -50,9 +56,7 @@ def test_a_database_restored_from_a_dump_has_what_came_after_it(
     mortal_postgres: Server, tmp_path: Path
 ) -> None:
     address, file = mortal_postgres.address(), tmp_path / "labels.dump"
-    root = tmp_path / "project"
-    root.mkdir()
-    (root / "promptlabel.yaml").write_text(f'store: "{address}"\n')
+    root = project_on(address, tmp_path / "project")
     with open_project(root) as workspace:
         fill(workspace.store)
         workspace.store.add_traces(map(a_trace, range(10, 40)))
@@ -71,9 +75,7 @@ def test_a_dump_from_before_she_was_forgotten_does_not_bring_her_back(
     mortal_postgres: Server, tmp_path: Path
 ) -> None:
     address, file = mortal_postgres.address(), tmp_path / "labels.dump"
-    root = tmp_path / "project"
-    root.mkdir()
-    (root / "promptlabel.yaml").write_text(f'store: "{address}"\n')
+    root = project_on(address, tmp_path / "project")
     with open_project(root) as workspace:
         fill(workspace.store)
     dump(address, file)

@@ -18,7 +18,7 @@ from postgres_server import Server
 from promptlabel.deeds import DONE
 from promptlabel.errors import InputError, StoppedError
 from promptlabel.pipeline.history import Wanted, history
-from promptlabel.pipeline.recording import PERSON, Actor, at_the_prompt, notice_settings, record, recording
+from promptlabel.pipeline.recording import PERSON, Actor, at_the_prompt, notice_settings, recording
 from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.settings import Settings, load_project
 
@@ -46,14 +46,8 @@ def fill(workspace: Workspace, count: int = 6) -> None:
     for number in range(count):
         actor = ANNA if number % 2 else BEN
         moment = START + timedelta(days=number)
-        record(
-            workspace.store,
-            actor,
-            "freeze",
-            task="tone",
-            details={"cases": number},
-            clock=lambda at=moment: at,
-        )
+        deed = actor.deed("freeze", task="tone", details={"cases": number}, clock=lambda at=moment: at)
+        workspace.store.add_deed(deed)
 
 
 def in_sql(root: Path, statement: str) -> None:

@@ -46,6 +46,21 @@ def browser() -> Callable[[ASGIApp], Client]:
     return Client
 
 
+class Clock:
+    """Noon, until somebody sets it."""
+
+    def __init__(self) -> None:
+        self.now = START.replace(hour=12)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture(scope="session", name="make_workspace")
 def _make_workspace() -> Callable[..., Workspace]:
     return make_workspace

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from web.test_page import CHROMIUM, Stored, opened, served
+from web.test_page import Stored, opened, served
 
 from promptlabel.pipeline.workspace import Workspace
 from promptlabel.records import Trace
@@ -33,14 +33,12 @@ def site(tmp_path_factory: Any, make_workspace: Any) -> Iterator[tuple[Workspace
 
 
 @pytest.fixture(scope="module")
-def signed_in(site: tuple[Workspace, str]) -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context()
-        context.set_default_timeout(10_000)
-        context.new_page().goto(site[1])
-        yield context
-        browser.close()
+def signed_in(site: tuple[Workspace, str], chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context()
+    context.set_default_timeout(10_000)
+    context.new_page().goto(site[1])
+    yield context
+    context.close()
 
 
 def stored(site: tuple[Workspace, str], task: str) -> Stored:
@@ -66,7 +64,6 @@ def test_the_order_of_a_pair_stays_and_its_turns_do_not_tell_it():
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_keys_toggle_labels_and_enter_saves_the_set(site, signed_in):
     review = stored(site, "topics")
     page = opened(signed_in, review.address)
@@ -84,7 +81,6 @@ def test_keys_toggle_labels_and_enter_saves_the_set(site, signed_in):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_a_pair_is_decided_by_its_side_and_stored_by_its_label(site, signed_in):
     review = stored(site, "better")
     page = opened(signed_in, review.address)

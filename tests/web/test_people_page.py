@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,18 +11,14 @@ import pytest
 from app_server import served_here
 
 from promptlabel.pipeline.authoring.workbench import Bench
-from promptlabel.pipeline.recording import Actor, record
+from promptlabel.pipeline.recording import Actor
 from promptlabel.records import Trace
 from promptlabel.settings import Review, Settings
 from promptlabel.web.access import PROOF, TrustedProxy
 from promptlabel.web.review import Admission, review_app
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-]
+pytestmark = pytest.mark.browser
 
 KEY, USER = "0123456789abcdef", "X-Forwarded-User"
 PEOPLE = Settings.model_validate(
@@ -44,20 +39,13 @@ def base(tmp_path_factory: Any, make_workspace: Any, sample: list[Trace]) -> Ite
     bench = Bench(workspace.project, lambda: nullcontext(workspace))
     admission = Admission(PEOPLE, TrustedProxy(USER, KEY, PEOPLE), bench)
     details = {"version": "2026.11.1", "cases": 781, "new": 12, "files": [HOSTILE, "b.jsonl"]}
-    record(workspace.store, Actor("max", "cli", "max@labels-1"), "freeze", task="quality", details=details)
-    record(workspace.store, Actor(HOSTILE, "page", "10.0.0.9"), "open a page", outcome="refused")
+    frozen = Actor("max", "cli", "max@labels-1").deed("freeze", task="quality", details=details)
+    workspace.store.add_deed(frozen)
+    workspace.store.add_deed(Actor(HOSTILE, "page", "10.0.0.9").deed("open a page", outcome="refused"))
     with workspace.store:
         app = review_app(workspace.store, workspace.tasks, review=Review(reviewers=2), admission=admission)
         with served_here(app) as address:
             yield address.partition("/join/")[0]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["light", "dark"])

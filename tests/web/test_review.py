@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -27,21 +27,8 @@ NEXT, EVENTS = "/api/tasks/quality/next", "/api/tasks/quality/events"
 Browser = Callable[[Starlette], Any]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def app(workspace: Workspace, clock: Clock) -> Starlette:
+def app(workspace: Workspace, clock: Any) -> Starlette:
     return review_app(workspace.store, workspace.tasks, now=clock, reviewer="anna")
 
 
@@ -195,7 +182,7 @@ def test_labels_are_blind_until_the_rules_were_seen(anna: Any, workspace: Worksp
 # --- decisions
 
 
-def test_a_decision_is_stored_with_its_provenance(anna: Any, workspace: Workspace, clock: Clock) -> None:
+def test_a_decision_is_stored_with_its_provenance(anna: Any, workspace: Workspace, clock: Any) -> None:
     assert act(anna, "label", "chat-000", label="good", seconds=3.5)["outcome"] == "stored"
     (event,) = workspace.store.reviews("quality")
     assert (event.reviewer, event.label, event.blind, event.seconds) == ("anna", "good", True, 3.5)
@@ -282,7 +269,7 @@ def test_two_reviewers_and_two_tabs_never_hold_the_same_trace(anna: Any, ben: An
     assert len(set(held)) == len(held) == 9
 
 
-def test_a_lease_ends_after_ten_minutes(anna: Any, ben: Any, clock: Clock) -> None:
+def test_a_lease_ends_after_ten_minutes(anna: Any, ben: Any, clock: Any) -> None:
     first = take(anna, 1)
     clock.now += timedelta(minutes=10)
     assert take(ben, 1) == first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,20 +40,8 @@ CALLS = {
 OFFERS = {"Conflicts": "adjudicate", "Workbench": "write rules", "History": "see history"}
 
 
-class Clock:
-    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def app(workspace: Workspace, clock: Clock) -> Starlette:
+def app(workspace: Workspace, clock: Any) -> Starlette:
     folder = workspace.project.rules / "quality"
     folder.mkdir(parents=True)
     (folder / "task.yaml").write_text("task: quality\nlabels: {good: '', bad: ''}\n")
@@ -172,7 +160,7 @@ def test_a_saved_rule_is_written_down_without_its_text(client: Any, workspace: W
 
 
 def test_refusals_are_counted_but_do_not_fill_the_store(
-    client: Any, workspace: Workspace, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    client: Any, workspace: Workspace, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(20):
         client.get("/history", headers={USER: "max"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from app_server import served_here
+from chromium import launched
 from topics_project import gold
 
 from promptlabel.errors import StoreHeldError
@@ -19,7 +19,6 @@ from promptlabel.pipeline.workspace import Workspace, open_project
 from promptlabel.records import Trace
 from promptlabel.web.workbench import _WRITER, workbench_app
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TASK = "answer_quality"
 HOSTILE = "<img src=x onerror=window.PWN=1><script>window.PWN=1</script>"
 
@@ -133,12 +132,8 @@ def served(workspace: Workspace) -> Iterator[str]:
 
 @pytest.fixture
 def page(bench: Workspace) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with sync_api.sync_playwright() as playwright, served(bench) as address:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 320, "height": 800}, color_scheme="dark")
+    with launched() as chromium, served(bench) as address:
+        opened = chromium.new_page(viewport={"width": 320, "height": 800}, color_scheme="dark")
         problems: list[str] = []
         opened.on("console", lambda message: message.type == "error" and problems.append(message.text))
         opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -146,7 +141,6 @@ def page(bench: Workspace) -> Iterator[Any]:
         opened.locator("#state", has_text="No faults").wait_for()
         yield opened
         assert [problem for problem in problems if "409" not in problem and "422" not in problem] == []
-        browser.close()
 
 
 def write(page: Any, text: str) -> None:
@@ -199,18 +193,13 @@ def test_hostile_traces_and_rules_stay_text(page):
 @pytest.fixture
 def page_of_sets(topics: tuple[Workspace, dict[str, str]]) -> Iterator[Any]:
     """The workbench of a task where several labels may apply, with gold that differs from the rules here and there."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
     workspace, truth = topics
     gold(workspace, "topics", truth | {"t005": "shipping", "t007": "bug, refund"})
-    with sync_api.sync_playwright() as playwright, served(workspace) as address:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    with launched() as chromium, served(workspace) as address:
+        opened = chromium.new_page(viewport={"width": 1280, "height": 900})
         opened.goto(address)
         opened.locator("#state", has_text="No faults").wait_for()
         yield opened
-        browser.close()
 
 
 @pytest.mark.browser

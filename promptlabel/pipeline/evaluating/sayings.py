@@ -13,7 +13,7 @@ import orjson
 
 from promptlabel.errors import Fault, PromptlabelError, fail, nearest
 from promptlabel.evals.predictions import Prediction, read_predictions, rows_inside
-from promptlabel.label_sets import set_members
+from promptlabel.label_sets import ASK_ONE, set_members
 from promptlabel.labelmodel import LabelModel
 from promptlabel.llm.client import Client
 from promptlabel.pipeline.authoring.trying import try_rule
@@ -35,17 +35,15 @@ Floats = npt.NDArray[np.float64]
 POSTERIOR: Final = "posterior"
 MAJORITY: Final = "majority"
 MODEL: Final = "model:"
-PROMPT: Final = """\
+_PROMPT: Final = """\
 {{ guidelines }}
-Answer with one of these labels and nothing else:
+ASK:
 {% for name, text in labels.items() %}- {{ name }}{% if text %}: {{ text }}{% endif %}
 {% endfor %}
 {{ trace.transcript }}
 """
-SET_PROMPT: Final = PROMPT.replace(
-    "Answer with one of these labels and nothing else:",
-    "Answer with all of these labels that apply, or with none:",
-)
+PROMPT: Final = _PROMPT.replace("ASK", f"{ASK_ONE} and nothing else")
+SET_PROMPT: Final = _PROMPT.replace("ASK", "Answer with all of these labels that apply, or with none")
 
 Said: TypeAlias = Mapping[str, float]
 """The probability of each label; where several may apply, of each that is spoken of the probability that it does."""

@@ -95,10 +95,12 @@ def gold_of(task: Task, version: EvalVersion) -> Indices:
     """The label index of every case, ``[n]``; where several labels may apply 1 for each that does, ``[n, L]``.
 
     Raises:
-        InputError: for each label of the version that the task does not have.
+        InputError: for a version without cases, and for each label of it that the task does not have.
     """
+    if not version.cases:
+        fail(Fault(f"version {version.version} has no cases left: all were forgotten", key=task.name))
     odd = sorted({case.label for case in version.cases if known_label(task, case.label) is None})
-    if odd or not version.cases:
+    if odd:
         fail(Fault(f"version {version.version} holds labels the task lacks: {', '.join(odd)}", key=task.name))
     if task.spec.kind == "several":
         given = {case.trace.trace_id: case.label for case in version.cases}

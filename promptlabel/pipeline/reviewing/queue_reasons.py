@@ -81,7 +81,6 @@ def _disagreement(scored: Scored, rows: Indices) -> dict[str, Floats]:
     probs, votes, n_classes = evidence.probs[rows], evidence.table.votes[rows], len(evidence.table.labels)
     return {
         "least_confidence": disagreement.least_confidence(probs),
-        "margin": disagreement.margin(probs),
         "entropy": disagreement.entropy(probs),
         "vote_entropy": disagreement.vote_entropy(votes, n_classes),
         "committee": disagreement.committee_disagreement(votes, evidence.soft(rows), n_classes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import orjson
 
 from promptlabel.settings import Project
 from promptlabel.store.contract import Spent
+from promptlabel.store.files import sync
 from promptlabel.store.journal import START, Journal, encode, read
 
 _KIND: Final = "batch"
@@ -90,8 +90,8 @@ class BatchLog:
     def written(self, batch: Batch, slots: Iterable[Slot]) -> None:
         """Nothing; the batch is open, its requests and slots durable."""
         self._slots_file(batch.name).write_bytes(b"".join(orjson.dumps(list(slot)) + b"\n" for slot in slots))
-        _sync(self._slots_file(batch.name))
-        _sync(self.requests_file(batch.name))
+        sync(self._slots_file(batch.name))
+        sync(self.requests_file(batch.name))
         self._append("written", asdict(batch))
 
     def submitted(self, name: str, runner: str) -> None:
@@ -103,7 +103,7 @@ class BatchLog:
         file = self.replies_file(name)
         part = file.with_suffix(".part")
         part.write_bytes(replies)
-        _sync(part)
+        sync(part)
         part.replace(file)
         return file
 
@@ -138,11 +138,3 @@ class BatchLog:
                 self.open[name] = replace(self.open[name], runner=str(fields["runner"]))
             case "collected":
                 del self.open[name]
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from typing import Final
 from promptlabel.errors import PromptlabelError
 from promptlabel.pipeline.run_log import Run, shard, this_run
 from promptlabel.pipeline.voting.casting import code_votes
-from promptlabel.pipeline.voting.executors import Executor, executor_of
+from promptlabel.pipeline.voting.executors import Executor, executor_of, workers_here
 from promptlabel.pipeline.voting.writing import VoteWriter
 from promptlabel.pipeline.workspace import Workspace, open_workspace
 from promptlabel.records import RegisteredRule, Status, Trace, Vote, digest
@@ -115,7 +114,8 @@ class Cast:
 def _cast_where_they_are(
     workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
 ) -> None:
-    parts = max(1, -(-workspace.store.count_traces() // _shard_size(workspace)))
+    traces = workspace.store.count_traces()
+    parts = max(1, -(-traces // _shard_size(workspace, traces)))
     root = workspace.project.root.resolve()
     shards = (
         Shard(root, rules, Part(number, parts), workspace.since)
@@ -175,15 +175,16 @@ class Handful:
 def _cast_from_here(
     workspace: Workspace, executor: Executor, groups: Sequence[Rules], writer: VoteWriter
 ) -> None:
+    size = _shard_size(workspace, workspace.store.count_traces())
     for rules in groups:
         for count, first in enumerate(rules):
             together = (first,) if count else rules
-            for packed in executor.map(cast_handful, _handfuls(workspace, first, together)):
+            for packed in executor.map(cast_handful, _handfuls(workspace, first, together, size)):
                 writer.write_packed(packed)
 
 
-def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules) -> Iterator[Handful]:
-    root, size = workspace.project.root.resolve(), _shard_size(workspace)
+def _handfuls(workspace: Workspace, lacking: RegisteredRule, rules: Rules, size: int) -> Iterator[Handful]:
+    root = workspace.project.root.resolve()
     for number, traces in enumerate(_pending(workspace, lacking, size), start=1):
         yield Handful(root, rules, tuple(traces), number)
 
@@ -203,11 +204,10 @@ def cast_handful(handful: Handful) -> list[Row]:
 # --- both
 
 
-def _shard_size(workspace: Workspace) -> int:
-    """Traces in a shard: so many as is configured, or fewer, so that there are some for every worker."""
+def _shard_size(workspace: Workspace, traces: int) -> int:
+    """Traces in a shard: so many as is configured, or fewer, so that of all these there are some for every worker."""
     engine = workspace.project.settings.engine
-    workers = engine.workers or os.cpu_count() or 1
-    fair = -(-workspace.store.count_traces() // (SHARDS_A_WORKER * workers))
+    fair = -(-traces // (SHARDS_A_WORKER * workers_here(engine)))
     return min(engine.shard, max(fair, VOTES_AT_ONCE))
 
 

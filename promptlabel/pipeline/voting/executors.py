@@ -64,12 +64,17 @@ def executor_of(engine: Engine) -> Iterator[Executor]:
         MissingExtraError: if it is Ray, and Ray is not installed.
     """
     if engine.executor == "pool":
-        yield Pool(engine.workers or os.cpu_count() or 1)
+        yield Pool(workers_here(engine))
     elif engine.executor == "ray":
         with ray_of(engine) as ray:
             yield Ray(ray, engine.workers)
     else:
         yield Inline()
+
+
+def workers_here(engine: Engine) -> int:
+    """How many workers are configured, else one for each processor of this machine."""
+    return engine.workers or os.cpu_count() or 1
 
 
 class Inline:
